@@ -1,0 +1,113 @@
+"""YAML documents that people edit: read with line numbers, so that every mistake can be shown where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from workbench.errors import UsageError, nearest
+from workbench.settings import find_file
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[str | int, ...]
+
+
+def read_text(path: Path, error: type[UsageError]) -> str:
+    """Read a text file as UTF-8; raises `error` with a hint where that fails."""
+    try:
+        return find_file(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        siblings = sorted(other.name for other in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        raise error(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}") from None
+    except UnicodeDecodeError:
+        raise error(f"{path} is not UTF-8 text.", hint="save it as UTF-8.") from None
+    except OSError as fault:
+        raise error(f"cannot read {path}: {fault.strerror}.") from None
+
+
+def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str, Any], dict[Location, int]]:
+    """Parse a YAML mapping; gives the data and the line (from 1) of every field in it."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise error(
+            f"{name}, line {line}: this is not valid YAML: {fault.problem}.",
+            hint="look at the indentation, colons and quotes around that line.",
+        ) from None
+    except (yaml.YAMLError, ValueError) as fault:
+        raise error(f"{name} is not valid YAML: {str(fault).splitlines()[0]}.") from None
+    if not isinstance(data, dict):
+        raise error(f"{name} holds no fields.", hint="it needs lines like `name: value`.")
+    lines: dict[Location, int] = {}
+    _note_lines(node, (), lines)
+    return data, lines
+
+
+def _note_lines(node: yaml.Node | None, where: Location, lines: dict[Location, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[(*where, key.value)] = key.start_mark.line + 1
+            _note_lines(value, (*where, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            lines[(*where, position)] = value.start_mark.line + 1
+            _note_lines(value, (*where, position), lines)
+
+
+def build(
+    model: type[Model],
+    data: dict[str, Any],
+    name: str,
+    error: type[UsageError],
+    lines: dict[Location, int] | None = None,
+) -> Model:
+    """Build a model from parsed data; raises `error` that names every wrong field at once, with its line."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as fault:
+        faults = [_describe(model, detail, lines or {}) for detail in fault.errors()]
+    messages = [f"{line}{text}" for line, text, _ in faults]
+    hints = list(dict.fromkeys(hint for _, _, hint in faults if hint))
+    raise error(f"{name}: {'; '.join(messages)}.", hint=" ".join(hints) or None)
+
+
+def _describe(model: type[BaseModel], detail: ErrorDetails, lines: dict[Location, int]) -> tuple[str, str, str]:
+    where = tuple(part for part in detail["loc"] if not (isinstance(part, str) and "[" in part))
+    line = next((lines[where[:end]] for end in range(len(where), 0, -1) if where[:end] in lines), None)
+    field = ".".join(str(part) for part in where)
+    at = f"line {line}: " if line else ""
+    if detail["type"] == "extra_forbidden":
+        owner = _model_at(model, where[:-1])
+        return at, f"unknown field {field!r}", nearest(str(where[-1]), owner.model_fields if owner else ())
+    if detail["type"] == "missing":
+        return at, f"field {field!r} is missing", ""
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
+    if detail["type"] == "value_error":
+        return at, f"{field}: {message}" if field else message, ""
+    given = repr(detail["input"])
+    return at, f"{field} is {given if len(given) < 60 else given[:57] + '...'}, but should be {message}", ""
+
+
+def _model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
+    """Find the model that owns a location, through lists and optional fields."""
+    for part in where:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(str(part))
+        inner = _inner_model(field.annotation) if field else None
+        if inner is None:
+            return None
+        model = inner
+    return model
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _inner_model(part))), None)

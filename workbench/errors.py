@@ -1,0 +1,140 @@
+"""Every error that the workbench raises on purpose.
+
+WorkbenchError                   what and where, in one line; `hint` says what to do; `exit_code` for the shell
+├── UsageError            (2)    the command, a parameters file or a prompt is wrong: fix it and run again
+│   ├── ParameterError           a parameters file or --set
+│   ├── PromptError              a prompt file
+│   ├── NotRegistered            a pipeline, strategy or provider that does not exist
+│   ├── ColumnNotFound           a column that the table does not have
+│   ├── RunNotFound / RunExists  a run id
+│   └── MissingExtra             an optional dependency that is not installed
+└── StageFailed           (1)    the input, the machine or a service did not play along; what was done stays
+    ├── ReadError                a file that cannot be read
+    ├── VerdictError             verdicts that cannot be taken
+    ├── StorageError             the runs folder or the database cannot be written or read
+    ├── RunLocked                another process works on the run
+    ├── ProviderError            the classifier cannot answer at all
+    ├── Interrupted       (130)  Ctrl+C; what was done stays
+    └── NotebookFailed           a notebook's cell raised
+
+A fault of one row or item is not an error: it is recorded on the row and the run goes on.
+Foreign errors are mapped at the border of the module that calls the foreign library.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WorkbenchError(Exception):
+    """What went wrong and where, with a hint on what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        """Keep the message and the hint apart, so that faces can lay them out."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Give one line: the message, then the hint."""
+        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling, which forgets keyword arguments."""
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+def _rebuild(kind: type[WorkbenchError], message: str, hint: str | None) -> WorkbenchError:
+    return kind(message, hint=hint)
+
+
+class UsageError(WorkbenchError):
+    """The command, a parameters file or a prompt is wrong."""
+
+    exit_code = 2
+
+
+class ParameterError(UsageError):
+    """A parameters file or an override is wrong."""
+
+
+class PromptError(UsageError):
+    """A prompt file is wrong."""
+
+
+class NotRegistered(UsageError):
+    """A name that no registry knows."""
+
+
+class ColumnNotFound(UsageError):
+    """A column that the table does not have."""
+
+
+class RunNotFound(UsageError):
+    """A run id that the runs folder does not have."""
+
+
+class RunExists(UsageError):
+    """A run id that is taken."""
+
+
+class MissingExtra(UsageError):
+    """An optional dependency that is not installed."""
+
+
+class StageFailed(WorkbenchError):
+    """The input, the machine or a service did not play along."""
+
+
+class ReadError(StageFailed):
+    """A file that cannot be read."""
+
+
+class VerdictError(StageFailed):
+    """Verdicts that cannot be taken."""
+
+
+class StorageError(StageFailed):
+    """The runs folder or the database cannot be written or read."""
+
+
+class RunLocked(StageFailed):
+    """Another process works on the run."""
+
+
+class ProviderError(StageFailed):
+    """The classifier cannot answer at all."""
+
+
+class Interrupted(StageFailed):
+    """Somebody pressed Ctrl+C or ended the process."""
+
+    exit_code = 130
+
+
+class NotebookFailed(StageFailed):
+    """A notebook's cell raised."""
+
+
+def nearest(name: str, available: Iterable[str]) -> str:
+    """Word a hint that names the nearest available names, or all of them.
+
+    >>> nearest("Enro", ["Enero", "Febrero"])
+    "did you mean 'Enero'?"
+    >>> nearest("v4", ["v1", "v2", "v3"])
+    'there are v1, v2, v3.'
+    >>> nearest("x", [])
+    'there is none.'
+    """
+    names = [str(option) for option in available]
+    folded = {option.casefold(): option for option in reversed(names)}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.7)
+    if close and len(str(name)) > 2:
+        return f"did you mean {folded[close[0]]!r}?"
+    if not names:
+        return "there is none."
+    shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
+    return f"there {'is' if len(names) == 1 else 'are'} {shown}."

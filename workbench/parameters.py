@@ -1,0 +1,164 @@
+"""The parameters of a run: one YAML file, one section per stage; an unknown key is an error with the nearest name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from workbench.documents import build, parse_yaml, read_text
+from workbench.errors import ParameterError
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class Section(BaseModel):
+    """A section of the file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class RunSection(Section):
+    """What the run is called and how long it goes on."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    """The start of the run id."""
+    iterations: int = Field(default=2, ge=1, le=50)
+    """How many times the items are classified."""
+    seed: int = 7
+    """Fixes every random choice."""
+
+
+class IngestSection(Section):
+    """What is read, cleaned and merged."""
+
+    input: Annotated[Texts, Field(min_length=1)]
+    """A file or a list of files."""
+    columns: Annotated[Texts, Field(min_length=1)]
+    """The columns that are cleaned and classified."""
+    sheet: str | int | None = None
+    """Name or number (from 0) of the sheet; null = the first with data."""
+    header_row: int | None = Field(default=None, ge=0)
+    """Number of the header row (from 0); null = found."""
+    encoding: str | None = None
+    """Encoding of a text file; null = found."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """Delimiter of a CSV file; null = found."""
+    pipeline: str = "v3"
+    """The cleaning pipeline: v1, v2 or v3."""
+    abbreviations: str | None = None
+    """A CSV file of the user's own abbreviations (abbreviation, expansion), on top of the shipped ones."""
+    deduplication: str = "content_only"
+    """What counts as the same item: content_only, aggressive or preserve_all."""
+    filters: dict[str, Annotated[list[str | int | float | bool | None], BeforeValidator(_as_list)]] = {}
+    """Column → values of the rows that are kept."""
+    amount_column: str | None = None
+    """A column whose sum an item stands for."""
+
+
+class ClassifySection(Section):
+    """Who classifies, with which prompt."""
+
+    prompt: str
+    """A prompt file: YAML, or free text (.txt, .md)."""
+    provider: str = "lexical"
+    """lexical (embedded, no LLM)."""
+    chunk_size: int = Field(default=50, ge=1, le=1000)
+    """Items per call."""
+    concurrency: int = Field(default=3, ge=1, le=1024)
+    """Calls in flight."""
+    max_retries: int = Field(default=3, ge=0, le=20)
+    """How often a missing or invalid answer is asked for again."""
+    sample_size: int = Field(default=0, ge=0)
+    """Classify only this many items, drawn at random; 0 = all."""
+
+
+class ValidateSection(Section):
+    """How answers are checked."""
+
+    strategy: str = "stratified"
+    """How the sample is drawn: stratified, confidence or random."""
+    sample_size: int = Field(default=100, ge=1)
+    """Items that are reviewed in each iteration."""
+    confidence_threshold: float = Field(default=0.7, ge=0, le=1)
+    """For the confidence strategy: scores below it come first."""
+    gold_column: str | None = None
+    """A column with the true category, which then stands in for a reviewer."""
+    verdicts: str | None = None
+    """A file (XLSX, CSV or JSON) to read verdicts from."""
+
+
+class RefineSection(Section):
+    """What goes into the next prompt."""
+
+    max_examples: int = Field(default=40, ge=0)
+    """Upper bound of the examples that verdicts add to the prompt."""
+    max_tokens: int = Field(default=4000, ge=0)
+    """Upper bound of the tokens that these examples cost, per call."""
+    additional_examples: list[dict[str, str]] = []
+    """Examples of the user's own: `{text: …, category: …}`."""
+
+
+class Parameters(Section):
+    """One run, completely described."""
+
+    run: RunSection = RunSection()
+    ingest: IngestSection
+    classify: ClassifySection
+    validate_: Annotated[ValidateSection, Field(alias="validate")] = ValidateSection()
+    refine: RefineSection = RefineSection()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the parameters as plain data, as they stand in a YAML file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def load_parameters(path: str | Path, overrides: Iterable[str] = ()) -> Parameters:
+    """Read a parameters file (YAML, or the run.json of a run) and apply `section.key=value` overrides.
+
+    Raises ParameterError with every mistake of the file at once.
+    """
+    path = Path(path)
+    data, lines = parse_yaml(read_text(path, ParameterError), str(path), ParameterError)
+    if path.suffix == ".json" and isinstance(data.get("parameters"), dict):
+        data, lines = data["parameters"], {}
+    for override in overrides:
+        _apply(data, override)
+    return parse_parameters(data, str(path), lines)
+
+
+def parse_parameters(
+    data: dict[str, Any], name: str = "parameters", lines: dict[tuple[str | int, ...], int] | None = None
+) -> Parameters:
+    """Check plain data; raises ParameterError."""
+    return build(Parameters, data, name, ParameterError, lines)
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    keys, equals, value = override.partition("=")
+    *sections, key = keys.split(".")
+    if not equals or not sections:
+        raise ParameterError(f"--set {override!r} is not understood.", hint="write --set section.key=value.")
+    for section in sections:
+        inner = data.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ParameterError(f"--set {override!r}: {section!r} is not a section.")
+        data = inner
+    try:
+        data[key] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        data[key] = value
+
+
+def dump_parameters(parameters: Parameters) -> str:
+    """Give the parameters as JSON text, sorted as in the file."""
+    return json.dumps(parameters.to_dict(), ensure_ascii=False, indent=2)

@@ -1,0 +1,166 @@
+"""The nouns as records, and the few facts about them that every room needs.
+
+The field names here are the column names of the frames and of the database tables (a test holds them together).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+AMBIGUOUS_SCORE = -1.0
+"""The score of an item that the classifier could not make sense of: a flag that enters no mean."""
+
+HIGH_SCORE = 0.7
+MEDIUM_SCORE = 0.4
+
+CLEAN_PREFIX = "clean"
+
+
+class Status(StrEnum):
+    """How a prediction came about."""
+
+    OK = "ok"
+    REPAIRED = "repaired"
+    """The first answer was missing or invalid; a later one was good."""
+    FAILED = "failed"
+    """No valid answer: the unclassifiable category, -1, and why in `reason`."""
+    PENDING = "pending"
+    """Not asked yet: no category."""
+
+
+class Band(StrEnum):
+    """How sure a prediction is, from its score."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    AMBIGUOUS = "ambiguous"
+
+
+class Pool(StrEnum):
+    """What a validated item may be used for."""
+
+    PROMPT = "prompt"
+    """May become an example in a prompt (50 %)."""
+    DEV = "dev"
+    """Chooses between prompts (20 %)."""
+    HOLDOUT = "holdout"
+    """Only measures (30 %)."""
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    AWAITING_REVIEW = "awaiting_review"
+    """A sample is drawn; the verdicts are missing."""
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the classifier says of one item."""
+
+    item_id: str
+    category: str | None
+    reason: str
+    score: float | None
+    """0 to 1, or -1 for ambiguous; null while pending."""
+    status: Status = Status.OK
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a person says of one prediction."""
+
+    item_id: str
+    iteration: int
+    reviewer: str
+    category: str
+    """The predicted category that was judged."""
+    is_correct: bool
+    corrected_category: str | None
+    """The right category where the prediction is wrong."""
+    user_notes: str
+    validated_at: str
+    """ISO 8601, UTC."""
+    pool: Pool
+
+    @property
+    def true_category(self) -> str | None:
+        """The category that the reviewer stands for, if they named one."""
+        return self.category if self.is_correct else self.corrected_category
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A data set and its loop."""
+
+    run_id: str
+    name: str
+    state: RunState
+    iteration: int
+    """The current iteration, from 1; 0 before the first."""
+    parameters: dict[str, Any]
+    created_at: datetime
+    folder: Path
+
+
+PREDICTION_COLUMNS = tuple(field.name for field in fields(Prediction))
+VALIDATION_COLUMNS = tuple(field.name for field in fields(Validation))
+
+
+def clean_name(column: str) -> str:
+    """Name the clean twin of a column.
+
+    >>> clean_name("LineDescription")
+    'cleanLineDescription'
+    """
+    return f"{CLEAN_PREFIX}{column}"
+
+
+def band_of(score: float | None) -> Band | None:
+    """Sort a score into its band; null stays null.
+
+    >>> [str(band_of(score)) for score in (0.7, 0.4, 0.39, -1.0)]
+    ['high', 'medium', 'low', 'ambiguous']
+    """
+    if score is None or score != score:
+        return None
+    if score == AMBIGUOUS_SCORE:
+        return Band.AMBIGUOUS
+    if score >= HIGH_SCORE:
+        return Band.HIGH
+    return Band.MEDIUM if score >= MEDIUM_SCORE else Band.LOW
+
+
+def pool_of(clean_text: str) -> Pool:
+    """Assign a text to a pool by its hash: the same text always lands in the same pool, in every run.
+
+    >>> pool_of("instalacion vinil coca cola")
+    <Pool.DEV: 'dev'>
+    """
+    digest = hashlib.blake2b(clean_text.encode("utf-8", "surrogatepass"), digest_size=8, person=b"pool").digest()
+    share = int.from_bytes(digest, "big") / 2**64
+    if share < 0.5:
+        return Pool.PROMPT
+    return Pool.DEV if share < 0.7 else Pool.HOLDOUT
+
+
+def clean_text(fields: Iterable[str | None]) -> str:
+    """Join the clean fields of an item into the one text that pools, examples and searches go by.
+
+    >>> clean_text(["renta oficina", None, "cdmx"])
+    'renta oficina | cdmx'
+    """
+    return " | ".join(field for field in fields if isinstance(field, str) and field)

@@ -42,6 +42,10 @@ class WorkbenchError(Exception):
         """Give one line: the message, then the hint."""
         return f"{self.message} Hint: {self.hint}" if self.hint else self.message
 
+    def _render_traceback_(self) -> list[str]:
+        """Show one line instead of a traceback in notebooks."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling, which forgets keyword arguments."""
         return _rebuild, (type(self), self.message, self.hint)

@@ -64,6 +64,10 @@ class IngestSection(Section):
     amount_column: str | None = None
     """A column whose sum an item stands for."""
 
+    def reading(self) -> dict[str, Any]:
+        """Give the options that the readers take."""
+        return self.model_dump(include={"sheet", "header_row", "encoding", "delimiter"})
+
 
 class ClassifySection(Section):
     """Who classifies, with which prompt."""
@@ -132,7 +136,8 @@ def load_parameters(path: str | Path, overrides: Iterable[str] = ()) -> Paramete
     if path.suffix == ".json" and isinstance(data.get("parameters"), dict):
         data, lines = data["parameters"], {}
     for override in overrides:
-        _apply(data, override)
+        changed = _apply(data, override)
+        lines = {where: line for where, line in lines.items() if where[: len(changed)] != changed}
     return parse_parameters(data, str(path), lines)
 
 
@@ -143,7 +148,7 @@ def parse_parameters(
     return build(Parameters, data, name, ParameterError, lines)
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def _apply(data: dict[str, Any], override: str) -> tuple[str, ...]:
     keys, equals, value = override.partition("=")
     *sections, key = keys.split(".")
     if not equals or not sections:
@@ -157,6 +162,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         data[key] = yaml.safe_load(value)
     except yaml.YAMLError:
         data[key] = value
+    return (*sections, key)
 
 
 def dump_parameters(parameters: Parameters) -> str:

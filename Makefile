@@ -1,0 +1,67 @@
+# make demo   the main job on the shipped example        make test   checks and tests, as CI runs them
+# make check  style, types, layers, notebooks            make lab    the notebooks in JupyterLab
+# make review the newest run's review sheet              make bench  the benchmarks
+# make lock   write the lock anew                        make clean  remove what was installed and cached
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/python -m
+
+# The lock holds names and exact versions; as a constraint it serves every extra, and the build of the package too.
+export PIP_CONSTRAINT := requirements.lock
+export PIP_BUILD_CONSTRAINT := requirements.lock
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check lab review bench lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,4s/^# //p' Makefile
+
+demo: $(VENV)/.core
+	$(BIN)/workbench run parameters/demo.yaml
+
+test: check
+	$(RUN) pytest -n auto --dist worksteal
+
+check: $(VENV)/.dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(BIN)/lint-imports --no-logo
+	$(RUN) pytest tests/test_house.py
+
+lab: $(VENV)/.lab
+	$(BIN)/workbench lab
+
+review: $(VENV)/.core
+	$(BIN)/workbench review
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/cleaning.py
+
+lock: $(VENV)/.core
+	$(RUN) pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --upgrade --no-annotate --no-header --no-emit-index-url \
+	  --python-version 3.11 --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.core: pyproject.toml requirements.lock
+	@echo "Installing the locked dependencies into $(VENV) (a minute or so) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN) pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo "Installing what checks and tests need …"
+	@$(RUN) pip install --quiet --editable '.[test,check,bench]'
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.core
+	@echo "Installing JupyterLab …"
+	@$(RUN) pip install --quiet --editable '.[lab]'
+	@touch $@

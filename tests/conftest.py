@@ -1,0 +1,81 @@
+"""A small project in an empty folder: a messy table, a prompt of three categories, a parameters file."""
+
+import os
+
+import pytest
+
+os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+
+PROMPT = """\
+name: small
+role: You sort expenses.
+task: Give every expense one category.
+categories:
+  - {name: Viajes, description: vuelos y traslados, keywords: [vuelo, avion, taxi]}
+  - {name: Comida, description: alimentos y bebidas, keywords: [tacos, refresco, comida]}
+  - {name: Uniformes, description: ropa de trabajo, keywords: [playera, gorra]}
+  - {name: Otros, description: lo demás}
+  - {name: Indeterminado, description: ilegible}
+"""
+
+TRUE = {
+    "Viajes": [
+        "VUELO MEX-MTY",
+        "BOLETO DE AVIÓN",
+        "TAXI AEROPUERTO",
+        "CASETA PUEBLA",
+        "VUELO GDL",
+        "TRASLADO AL HOTEL",
+    ],
+    "Comida": ["TACOS PARA EQUIPO", "REFRESCO 600ML", "COMIDA CON CLIENTE", "CENA DE EQUIPO", "TORTAS", "CAFÉ Y PAN"],
+    "Uniformes": [
+        "PLAYERA POLO",
+        "GORRA BORDADA",
+        "CHALECO CON LOGO",
+        "PLAYERA CUELLO REDONDO",
+        "BOTAS",
+        "MANDIL AZUL",
+    ],
+    "Otros": ["PAPELERÍA", "RENTA DE BODEGA", "FOCOS LED", "COPIAS"],
+    "Indeterminado": ["XXZZQW", "????"],
+}
+
+
+def expense_lines():
+    """60 rows of which many repeat in another spelling; two are cancelled."""
+    lines = []
+    for category, texts in TRUE.items():
+        for text in texts:
+            lines += [(text, category, "Active"), (f"{text.lower()}  ", category, "Active")]
+    lines += [("VUELO CANCELADO", "Viajes", "Cancelled"), ("TACOS CANCELADOS", "Comida", "Cancelled")]
+    return [
+        (f"{number:05d}", text, round(10.25 * number, 2), status, category)
+        for number, (text, category, status) in enumerate(lines, 1)
+    ]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty working folder with prompt.yaml, expenses.csv and run.yaml in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    (tmp_path / "prompt.yaml").write_text(PROMPT, encoding="utf-8")
+    rows = ["Folio,Concepto,Importe,Estado,Verdad"]
+    rows += [
+        f"{folio},{text},{amount},{status},{category}" for folio, text, amount, status, category in expense_lines()
+    ]
+    (tmp_path / "expenses.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "run.yaml").write_text(
+        "run: {name: small}\n"
+        "ingest:\n"
+        "  input: expenses.csv\n"
+        "  columns: [Concepto]\n"
+        "  filters: {Estado: [Active]}\n"
+        "  amount_column: Importe\n"
+        "classify: {prompt: prompt.yaml, chunk_size: 5}\n"
+        "validate: {sample_size: 10, gold_column: Verdad}\n"
+        "refine: {max_examples: 6}\n",
+        encoding="utf-8",
+    )
+    return tmp_path

@@ -1,0 +1,91 @@
+"""What a run says is kept as JSON lines, and secrets are not."""
+
+import io
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from workbench.errors import UsageError
+from workbench.runs import configure_console
+from workbench.runs.log import run_logger
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "run.log").read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_line_has_time_level_stage_message_and_extra_fields(tmp_path: Path) -> None:
+    logger = run_logger("log-a", tmp_path)
+    assert logger.name == "workbench.run.log-a"
+    assert not (tmp_path / "run.log").exists()
+    logger.info("%s rows año", 3, extra={"stage": "ingest", "share": float("nan"), "n": np.int64(3), "odd": object})
+    logger.debug("too much detail")
+    logger.warning("careful\nwith two lines")
+    first, second = lines(tmp_path)
+    assert list(first) == ["time", "level", "stage", "message", "share", "n", "odd"]
+    assert (first["level"], first["stage"], first["message"]) == ("info", "ingest", "3 rows año")
+    assert first["time"].endswith("+00:00")
+    assert (second["level"], second["stage"], second["message"]) == ("warning", None, "careful\nwith two lines")
+
+
+def test_a_traceback_is_kept_with_its_line(tmp_path: Path) -> None:
+    try:
+        raise ValueError("bad \ud83d")
+    except ValueError:
+        run_logger("log-b", tmp_path).exception("failed", extra={"facts": {"a": [1]}})
+    (line,) = lines(tmp_path)
+    assert "ValueError: bad" in line["error"]
+    assert line["facts"] == {"a": [1]}
+
+
+def test_asking_twice_does_not_write_twice_and_another_folder_takes_over(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    for folder in (one, one, two, two):
+        run_logger("log-c", folder).info("hello")
+    assert len(lines(one)) == len(lines(two)) == 2
+
+
+def test_a_run_whose_id_begins_like_anothers_keeps_its_own_log(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    run_logger("log-d", one)
+    run_logger("log-d.2", two).info("hello")
+    assert len(lines(two)) == 1
+    assert not (one / "run.log").exists()
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_logger("log-e", tmp_path / "nowhere").info("hello")
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_keys_do_not_get_into_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "sk-12345678")
+    stream = io.StringIO()
+    configure_console("text", stream)
+    run_logger("log-f", tmp_path).error("wrong key sk-12345678", extra={"answer": {"key": "sk-12345678"}})
+    assert "12345678" not in (tmp_path / "run.log").read_text() + stream.getvalue()
+    assert lines(tmp_path)[0]["message"] == "wrong key ***"
+
+
+def test_the_console_shows_text_or_json_and_the_last_choice_counts(tmp_path: Path) -> None:
+    text, as_json = io.StringIO(), io.StringIO()
+    logger = run_logger("log-g", tmp_path)
+    configure_console("text", text)
+    logger.warning("careful", extra={"stage": "classify", "done": 3})
+    configure_console("json", as_json)
+    logger.info("done")
+    assert text.getvalue()[9:] == "WARNING classify: careful done=3\n"
+    assert json.loads(as_json.getvalue())["message"] == "done"
+    configure_console("json", as_json, logging.ERROR)
+    logger.info("quiet")
+    assert len(as_json.getvalue().splitlines()) == 1
+    with pytest.raises(UsageError, match="did you mean 'json'"):
+        configure_console("jsno")

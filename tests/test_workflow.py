@@ -1,0 +1,208 @@
+"""The loop, stage by stage, without notebooks: what each leaves behind and what it refuses."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from workbench import delivery, stages, workflow
+from workbench.errors import ParameterError, RunExists, UsageError, VerdictError
+from workbench.parameters import load_parameters
+from workbench.records import RunState
+from workbench.runs import open_store
+
+
+def loop(parameters, store, run_id="one"):
+    """Run the stages one after another, as the notebooks do, up to the end or to a review."""
+    run = workflow.start(parameters, store, run_id=run_id, resume=True)
+    while step := stages.next_step(run, store):
+        if step.stage == "ingest":
+            run = workflow.ingest(parameters, store, run_id=run.run_id)
+        else:
+            run = getattr(workflow, step.stage)(run, parameters, store)
+        if run.state == RunState.AWAITING_REVIEW:
+            break
+    return run
+
+
+@pytest.fixture
+def store(project):
+    return open_store()
+
+
+@pytest.fixture
+def parameters(project):
+    return load_parameters("run.yaml")
+
+
+def test_two_iterations_leave_every_artifact_of_the_design(parameters, store):
+    run = loop(parameters, store)
+    found = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
+    assert {
+        "run.json",
+        "history.json",
+        "classified.parquet",
+        "classified.xlsx",
+        "report.html",
+        "ingest/schema.json",
+        "ingest/rows.parquet",
+        "ingest/items.parquet",
+        "ingest/llm_input.json",
+        "iteration_001/prompt.yaml",
+        "iteration_001/predictions.parquet",
+        "iteration_001/metrics.json",
+        "iteration_001/sample.parquet",
+        "iteration_001/validations.parquet",
+        "iteration_001/validations.json",
+        "iteration_001/refined_prompt.yaml",
+        "iteration_002/comparison.json",
+        "iteration_002/predictions.parquet",
+    } <= found
+    assert "iteration_002/refined_prompt.yaml" not in found
+
+
+def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(parameters, store, project):
+    run = loop(parameters, store)
+    classified = store.load(run.run_id, "classified")
+    original = pd.read_csv(project / "expenses.csv", dtype={"Folio": str}, keep_default_na=False)
+    pd.testing.assert_frame_equal(classified[list(original)], original, check_dtype=False)
+    assert list(classified)[-4:] == ["category", "reason", "score", "status"]
+    cancelled = classified["Estado"] == "Cancelled"
+    assert classified.loc[cancelled, "category"].isna().all()
+    assert classified.loc[~cancelled, "category"].notna().all()
+
+
+def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(parameters, store):
+    run = loop(parameters, store)
+    rows = store.load(run.run_id, "rows").dropna(subset="item_id")
+    assert rows.groupby("item_id").size().eq(2).all()
+    items = store.load(run.run_id, "items")
+    assert (len(rows), len(items), items["n_rows"].sum()) == (48, 24, 48)
+    assert items["amount"].sum() == pytest.approx(rows["Importe"].sum())
+
+
+def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(parameters, store):
+    run = loop(parameters, store)
+    pools = store.validations(run.run_id).set_index("item_id")["pool"]
+    examples = workflow.prompt_of(run, store, 2).examples
+    assert {pools[example.item_id] for example in examples} == {"prompt"}
+    assert len(examples) <= parameters.refine.max_examples
+
+
+def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(parameters, store):
+    run = loop(parameters, store)
+    accuracy = store.load(run.run_id, "metrics", 2)["accuracy"]
+    validations = store.validations(run.run_id)
+    before = validations[validations["iteration"] == 1]
+    known = len(before[before["pool"] == "prompt"])
+    assert accuracy["left_out"] == known
+    assert accuracy["n"] == validations["item_id"].nunique() - known
+
+
+def test_a_validated_item_is_not_drawn_again(parameters, store):
+    run = loop(parameters, store)
+    first, second = (set(store.load(run.run_id, "sample", iteration)["item_id"]) for iteration in (1, 2))
+    assert len(first) == len(second) == 10
+    assert first.isdisjoint(second)
+
+
+def test_the_same_parameters_give_the_same_answers(parameters, store):
+    one, two = loop(parameters, store, "one"), loop(parameters, store, "two")
+    for name in ("predictions", "sample"):
+        for iteration in (1, 2):
+            frames = [store.load(run.run_id, name, iteration) for run in (one, two)]
+            pd.testing.assert_frame_equal(*frames)
+
+
+def test_a_run_can_be_rebuilt_from_its_run_json(parameters, store):
+    run = loop(parameters, store)
+    again = loop(load_parameters(run.folder / "run.json"), store, "rebuilt")
+    pd.testing.assert_frame_equal(*[store.load(each.run_id, "classified") for each in (run, again)])
+
+
+def test_without_verdicts_the_run_waits_and_a_filled_in_sheet_lets_it_go_on(project, store):
+    parameters = load_parameters("run.yaml", ["validate.gold_column=null"])
+    run = loop(parameters, store)
+    assert run.state == RunState.AWAITING_REVIEW
+    assert stages.next_step(run, store) == workflow.Step("validate", 1)
+    fill_in(store.path(run.run_id, "review_sheet", 1))
+    run = loop(parameters, store)
+    assert run.state == RunState.AWAITING_REVIEW
+    assert stages.next_step(run, store) == workflow.Step("validate", 2)
+    assert store.load(run.run_id, "metrics", 1)["accuracy"]["n"] == 10
+
+
+def fill_in(sheet, decision="no", category="Otros"):
+    import openpyxl
+
+    book = openpyxl.load_workbook(sheet)
+    page = book.worksheets[0]
+    header = next(row for row in page.iter_rows() if any(cell.value == "item_id" for cell in row))
+    column = {cell.value: cell.column for cell in header}
+    for row in range(header[0].row + 1, page.max_row + 1):
+        if page.cell(row, column["item_id"]).value:
+            same = page.cell(row, column["category"]).value == category
+            page.cell(row, column["is_correct"]).value = "si" if same else decision
+            page.cell(row, column["corrected_category"]).value = None if same else category
+    book.save(sheet)
+
+
+def test_bad_verdicts_are_named_and_the_good_ones_are_kept(project, store):
+    parameters = load_parameters("run.yaml", ["validate.gold_column=null"])
+    run = loop(parameters, store)
+    sample = store.load(run.run_id, "sample", 1)
+    verdicts = [{"item_id": item, "is_correct": True} for item in sample["item_id"][:3]]
+    verdicts += [{"item_id": "nobody", "is_correct": True}]
+    verdicts += [{"item_id": sample["item_id"][4], "is_correct": False, "corrected_category": "Viages"}]
+    (project / "verdicts.json").write_text(json.dumps(verdicts))
+    with pytest.raises(VerdictError, match="3 verdicts were taken, 2 were not"):
+        workflow.validate(run, workflow.with_verdicts(parameters, "verdicts.json"), store)
+    assert len(store.validations(run.run_id)) == 3
+
+
+def test_refining_without_verdicts_for_the_prompt_is_refused(project, store):
+    parameters = load_parameters("run.yaml", ["refine.max_examples=0"])
+    with pytest.raises(VerdictError):
+        loop(parameters, store)
+    assert not store.has("one", "refined_prompt", 1)
+
+
+def test_a_stage_out_of_order_says_what_comes_first(parameters, store):
+    run = workflow.ingest(parameters, store, run_id="one")
+    with pytest.raises(UsageError, match="needs classify of iteration 1 first"):
+        workflow.validate(run, parameters, store)
+
+
+def test_a_run_id_is_not_taken_twice_unless_asked_to_resume(parameters, store):
+    workflow.start(parameters, store, run_id="one")
+    with pytest.raises(RunExists, match="--resume"):
+        workflow.start(parameters, store, run_id="one")
+    assert workflow.start(parameters, store, run_id="one", resume=True).run_id == "one"
+
+
+def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_not(parameters, store):
+    loop(parameters, store)
+    with pytest.raises(ParameterError, match=r"ingest\.pipeline"):
+        loop(load_parameters("run.yaml", ["ingest.pipeline=v1"]), store)
+    run = loop(load_parameters("run.yaml", ["run.iterations=3"]), store)
+    assert store.stage_done(run.run_id, "validate", 3)
+
+
+def test_export_writes_every_kind_of_file(parameters, store, project):
+    run = loop(parameters, store)
+    for suffix in ("xlsx", "csv", "parquet", "json"):
+        path, rows = delivery.export(run, store, project / f"out.{suffix}")
+        assert rows == 50
+        assert path.stat().st_size > 0
+    with pytest.raises(UsageError):
+        delivery.export(run, store, project / "out.doc")
+
+
+def test_columns_that_are_called_like_ours_come_back_under_their_own_names(project, store):
+    text = (project / "expenses.csv").read_text().replace("Folio,", "item_id,").replace(",Estado,", ",category,")
+    (project / "expenses.csv").write_text(text)
+    run = loop(load_parameters("run.yaml", ["ingest.filters={category: [Active]}"]), store)
+    classified = store.load(run.run_id, "classified")
+    assert list(classified)[:4] == ["item_id", "Concepto", "Importe", "category_original"]
+    assert classified["item_id"].iloc[0] == "00001"
+    assert set(classified["category_original"]) == {"Active", "Cancelled"}

@@ -1,0 +1,34 @@
+"""Classifying items with a prompt: prompts, providers, the classifier, and the cache of answers that were paid for."""
+
+from workbench.llm.cache import Answer, AnswerCache, MemoryCache, answer_key
+from workbench.llm.classifier import Classifier, Progress, classify
+from workbench.llm.limits import Limits
+from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
+from workbench.llm.prompt import Category, Example, Prompt, ScoreRange, load_prompt
+from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, get_provider
+
+__all__ = [
+    "PROVIDERS",
+    "Answer",
+    "AnswerCache",
+    "Category",
+    "Classifier",
+    "Example",
+    "GoodAnswer",
+    "Limits",
+    "MemoryCache",
+    "NumberedItem",
+    "ParsedAnswer",
+    "Progress",
+    "Prompt",
+    "Provider",
+    "Request",
+    "Response",
+    "ScoreRange",
+    "Usage",
+    "answer_key",
+    "classify",
+    "get_provider",
+    "load_prompt",
+    "parse_answer",
+]

@@ -1,0 +1,248 @@
+"""CSV: read twice, first to decide the columns and their types, then for the rows; never held as a whole.
+
+A regular file goes through pyarrow's parser. One with rows of unequal length, stray quotes or giant cells goes through
+Python's, which gives the same values and forgives more.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from workbench.errors import ReadError
+from workbench.readers.columns import ARROW_TYPES, TARGET_ROWS, Column, Kind, distinct_names, make_table
+from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
+from workbench.readers.encodings import TextFile, open_text
+from workbench.readers.faults import border, no_rows, refuse_binary
+from workbench.readers.formats import SUFFIXES, Options, Scan
+from workbench.readers.headers import is_blank
+
+BLOCK = 1 << 21
+INTEGER = r"\A(?:-?[1-9][0-9]{0,14}|0)\z"
+NUMBER = rf"\A-?(?:0|[1-9][0-9]*)?\.[0-9]+\z|{INTEGER}"
+MAX_DIGITS = 15
+"""A decimal number with more significant digits does not survive as a binary one."""
+_END = "\0"
+"""A last line that no text holds: where it lands inside a cell, a quote was left open."""
+
+
+class _OpenQuote(Exception):
+    """A quote that opens on `line` and never closes."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What is known of a column of text so far."""
+
+    filled: int = 0
+    integer: bool = True
+    number: bool = True
+
+    def see(self, values: pa.Array) -> None:
+        """Take in a block of values."""
+        self.filled += len(values) - values.null_count
+        if self.number and values.null_count < len(values):
+            self.integer = self.integer and _all_match(values, INTEGER)
+            self.number = self.integer or (_all_match(values, NUMBER) and _few_digits(values))
+
+    def column(self, name: str, source: int, rows: int) -> Column:
+        """Decide the type."""
+        nullable = self.filled < rows
+        if not self.filled:
+            return Column(name, Kind.EMPTY, nullable, source)
+        kind = Kind.INTEGER if self.integer else Kind.NUMBER if self.number else Kind.TEXT
+        return Column(name, kind, nullable, source)
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    return all(
+        pc.all(pc.match_substring_regex(part, pattern), min_count=0).as_py()
+        for part in (values.slice(0, 100), values.slice(100))  # most columns of text show it at once
+    )
+
+
+def _few_digits(values: pa.Array) -> bool:
+    if pc.max(pc.utf8_length(values)).as_py() <= MAX_DIGITS:
+        return True
+    digits = pc.replace_substring_regex(values, r"\A-?0*\.?0*|\.", "")
+    return bool(pc.max(pc.utf8_length(digits)).as_py() <= MAX_DIGITS)
+
+
+@dataclass(slots=True)
+class _Survey:
+    """The first pass: evidence per column, and the rows that do not fit."""
+
+    rows: int = 0
+    ragged: int = 0
+    columns: list[Evidence] = field(default_factory=list)
+
+    def see(self, table: pa.Table) -> None:
+        self.columns += [Evidence() for _ in range(table.num_columns - len(self.columns))]
+        for evidence, values in zip(self.columns, table.columns, strict=False):
+            evidence.see(values.combine_chunks())
+        self.rows += table.num_rows
+
+
+Tables = Callable[[int], Iterator[pa.Table]]
+"""Gives the rows as text, in blocks with at least so many columns."""
+
+
+def scan_csv(path: Path, options: Options) -> Scan:
+    """Go through a CSV file once; raises ReadError."""
+    refuse_binary(path)
+    with border(path):
+        file = open_text(path, options.encoding)
+        layout, survey, tables = _survey_either_way(file, options)
+    if not survey.rows:
+        raise no_rows(path)
+    columns = _columns(layout, survey)
+    ragged = (f"rows shorter or longer than the header: {survey.ragged}",) if survey.ragged else ()
+    return Scan(
+        path=path,
+        format="csv",
+        columns=columns,
+        rows=survey.rows,
+        tables=lambda: _typed(path, tables(len(survey.columns)), columns),
+        encoding=file.encoding,
+        delimiter=None if layout.dialect.delimiter == NO_DELIMITER else layout.dialect.delimiter,
+        header_row=layout.header_row,
+        ragged_rows=survey.ragged,
+        nul_bytes=file.nul_bytes,
+        notes=(*file.notes, *layout.notes, *ragged),
+    )
+
+
+def _survey_either_way(file: TextFile, options: Options) -> tuple[Layout, _Survey, Tables]:
+    """Read with quotes; where one is left open, read them as plain characters if the rows then fit."""
+    layout = find_layout(file, options.delimiter, options.header_row)
+    try:
+        return layout, *_survey(file, layout)
+    except _OpenQuote as fault:
+        line = fault.line
+    plain = find_layout(file, options.delimiter, options.header_row, quoted=False)
+    survey, tables = _survey(file, plain)
+    if survey.ragged * 100 > survey.rows or len(plain.header) < 2:
+        raise ReadError(f"{file.path.name}, line {line}: a quote opens and never closes.", hint="close or remove it.")
+    note = f"the quote in line {line} never closes: quotes were read as plain characters"
+    return replace(plain, notes=(*plain.notes, note)), survey, tables
+
+
+def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
+    """Go through the rows with the fast parser, or where it gives up with the patient one."""
+    if file.quotes % 2 == 0 and not layout.dialect.skip_blanks:
+        survey = _Survey()
+        try:
+            for table in _fast(file, layout):
+                survey.see(table)
+            return survey, lambda _: _fast(file, layout)
+        except pa.ArrowInvalid:
+            pass
+    survey = _Survey()
+    for table in _patient(file, layout, len(layout.header), survey):
+        survey.see(table)
+    return survey, lambda width: _patient(file, layout, width, _Survey())
+
+
+def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
+    names = [str(position) for position in range(len(layout.header))]
+    with file.utf8(layout.data_start) as stream:
+        reader = arrow_csv.open_csv(
+            pa.PythonFile(stream, mode="r"),
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=layout.dialect.delimiter,
+                quote_char='"' if layout.dialect.quoted else False,
+                newlines_in_values=layout.dialect.quoted,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+        with reader:
+            for batch in reader:
+                table = _without_blank_rows(pa.Table.from_batches([batch]))
+                if table.num_rows:
+                    yield table
+
+
+def _without_blank_rows(table: pa.Table) -> pa.Table:
+    if any(not values.null_count for values in table.columns):
+        return table
+    some = pc.is_valid(table.column(0))
+    for values in table.columns[1:]:
+        some = pc.or_(some, pc.is_valid(values))
+    return table.filter(some)
+
+
+def _patient(file: TextFile, layout: Layout, width: int, survey: _Survey) -> Iterator[pa.Table]:
+    """Read rows of any length; counts in `survey` those that are shorter or longer than the header."""
+    named = _trimmed(layout.header)
+    for block in _row_blocks(file, layout):
+        for place, row in enumerate(block):
+            if len(row) != len(layout.header):
+                block[place] = row = row[: max(_trimmed(row), min(len(row), len(layout.header)))]
+                survey.ragged += not named <= len(row) <= len(layout.header)
+                width = max(width, len(row))
+        cells = islice(zip_longest(*block, [""] * width, fillvalue=""), width)
+        arrays = [pa.array([cell or None for cell in column[:-1]], pa.string()) for column in cells]
+        yield pa.Table.from_arrays(arrays, names=[str(position) for position in range(width)])
+
+
+def _trimmed(row: Sequence[str]) -> int:
+    return max((position for position, cell in enumerate(row, start=1) if cell.strip()), default=0)
+
+
+def _row_blocks(file: TextFile, layout: Layout) -> Iterator[list[list[str]]]:
+    """Give the rows that hold something; raises _OpenQuote at the end of a file that ends inside quotes."""
+    single = len(layout.header) == 1
+    with io.TextIOWrapper(file.utf8(layout.data_start), "utf-8", newline="") as stream:
+        reader = layout.dialect.reader(chain(stream, [_END]))
+        while block := list(islice(reader, TARGET_ROWS)):
+            if block[-1] and _END in block[-1][-1]:
+                _refuse_open_quote(block.pop(), layout.data_line + reader.line_num)
+            # an empty line that somebody put spaces in is no row
+            kept = [row for row in block if any(row) and (len(row) > 1 or single or not is_blank(row[0]))]
+            if kept:
+                yield kept
+
+
+def _refuse_open_quote(row: list[str], line: int) -> None:
+    if row != [_END]:
+        inside = row[-1].removesuffix(_END)
+        raise _OpenQuote(line - len(inside.splitlines()) - (not inside))
+
+
+def _columns(layout: Layout, survey: _Survey) -> tuple[Column, ...]:
+    cells = [*layout.header, *[""] * (len(survey.columns) - len(layout.header))]
+    while cells and not cells[-1].strip() and not survey.columns[len(cells) - 1].filled:
+        cells.pop()
+    names = distinct_names(cells)
+    return tuple(
+        evidence.column(name, position, survey.rows)
+        for position, (name, evidence) in enumerate(zip(names, survey.columns, strict=False))
+    )
+
+
+def _typed(path: Path, tables: Iterator[pa.Table], columns: Sequence[Column]) -> Iterator[pa.Table]:
+    with border(path):
+        for table in tables:
+            yield make_table(columns, [_cast(table.column(int(column.source)), column.kind) for column in columns])
+
+
+def _cast(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
+    return values.cast(ARROW_TYPES[kind])
+
+
+for _suffix in (".csv", ".tsv", ".txt"):
+    SUFFIXES.register(_suffix, scan_csv)

@@ -1,0 +1,139 @@
+"""How a CSV file is laid out: its delimiter, its header row, and where its rows begin."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from workbench.errors import ReadError
+from workbench.readers.encodings import TextFile
+from workbench.readers.headers import SAMPLE_ROWS, choose_header
+
+DELIMITERS = (",", ";", "\t", "|")
+NO_DELIMITER = "\x1f"
+"""Stands in where a file has one column: a character that no text has."""
+SAMPLE_CHARACTERS = 1 << 18
+LONG_SAMPLE_CHARACTERS = 1 << 23
+MINIMAL_SHARE = 0.5
+
+_EXCEL_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
+
+csv.field_size_limit(1 << 30)  # the standard library refuses cells beyond 128 kB
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The delimiter, whether quotes have a meaning, and whether blanks after a delimiter have none."""
+
+    delimiter: str
+    quoted: bool = True
+    skip_blanks: bool = False
+
+    def reader(self, lines: object) -> csv._reader:  # type: ignore[name-defined]
+        """Read lines with Python's own parser."""
+        return csv.reader(
+            lines,  # type: ignore[arg-type]
+            delimiter=self.delimiter,
+            skipinitialspace=self.skip_blanks,
+            quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A dialect, and where the header and the rows stand."""
+
+    dialect: Dialect
+    header_row: int
+    header: tuple[str, ...]
+    data_start: int
+    """First byte of the rows in the UTF-8 stream."""
+    data_line: int
+    """Number of lines before the rows."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    rows: list[list[str]]
+    ends: list[int]
+    """For each row the number of lines up to its end."""
+
+
+def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, quoted: bool = True) -> Layout:
+    """Find delimiter and header in the beginning of a file; what is given is taken; raises ReadError."""
+    size = SAMPLE_CHARACTERS if header_row is None else LONG_SAMPLE_CHARACTERS
+    text = next(file.texts(size), "")
+    lines = list(io.StringIO(text, newline=""))
+    whole = len(text) + file.nul_bytes < size
+    declared = _EXCEL_LINE.fullmatch(lines[0]) if lines else None
+    if declared:
+        lines[0] = "\n"  # Excel's own way to name the delimiter is not a row
+    character = _checked(delimiter) or (declared.group(1) if declared else None)
+    dialect = Dialect(character or NO_DELIMITER, quoted)
+    dialect = dialect if character else _found(lines, whole, dialect)
+    dialect = _with_blanks(lines, whole, dialect)
+    sample = _sample(lines, whole, dialect, len(lines))
+    row, doubts = choose_header(sample.rows, header_row, file.path)
+    start = len("".join(list(io.StringIO(text, newline=""))[: sample.ends[row]]).encode())
+    return Layout(dialect, row, tuple(sample.rows[row]), start, sample.ends[row], doubts)
+
+
+def _checked(delimiter: str | None) -> str | None:
+    if delimiter == "\\t":
+        return "\t"
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ReadError(
+            f"{delimiter!r} cannot be a delimiter.", hint="give one character, such as ',' ';' '|' or a tab."
+        )
+    return delimiter
+
+
+def _sample(lines: list[str], whole: bool, dialect: Dialect, limit: int = SAMPLE_ROWS) -> _Sample:
+    reader = dialect.reader(lines)
+    rows: list[list[str]] = []
+    ends: list[int] = []
+    for row in reader:
+        rows.append(row)
+        ends.append(reader.line_num)
+        if len(rows) == limit:
+            return _Sample(rows, ends)
+    cut = -1 if not whole and len(rows) > 1 else len(rows)  # the sample may end inside a row
+    return _Sample(rows[:cut], ends[:cut])
+
+
+def _found(lines: list[str], whole: bool, dialect: Dialect) -> Dialect:
+    """Choose the delimiter that cuts most rows into the same number of cells, if any does so convincingly."""
+    candidates = [replace(dialect, delimiter=delimiter) for delimiter in DELIMITERS]
+    ranked = [(_consistency(_sample(lines, whole, candidate).rows), candidate) for candidate in candidates]
+    best, chosen = max(ranked, key=lambda pair: pair[0])
+    return chosen if best[0] else dialect
+
+
+def _consistency(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
+    """Score a delimiter: the share of rows that have the usual number of cells, then that number; 0 = it is none."""
+    counts = [len(row) for row in rows if any(row)]
+    several = Counter(count for count in counts if count > 1)
+    if not several:
+        return 0.0, 0
+    usual = max(several, key=lambda count: (several[count], count))
+    from_there = counts[next(place for place, count in enumerate(counts) if count == usual) :]
+    needed = MINIMAL_SHARE if counts[0] == 1 else MINIMAL_SHARE / 2
+    if several[usual] < needed * len(from_there):
+        return 0.0, 0
+    return several[usual] / len(counts), usual
+
+
+def _with_blanks(lines: list[str], whole: bool, dialect: Dialect) -> Dialect:
+    """Pass over blanks after delimiters where a quote follows them, if the rows then agree better."""
+    if not dialect.quoted or not any(f'{dialect.delimiter} "' in line for line in lines):
+        return dialect
+    lenient = replace(dialect, skip_blanks=True)
+    plain = _sample(lines, whole, dialect).rows
+    everywhere = all(cell.startswith(" ") for row in plain for cell in row[1:] if cell)
+    better = _consistency(_sample(lines, whole, lenient).rows) > _consistency(plain)
+    return lenient if everywhere or better else dialect

@@ -1,0 +1,246 @@
+"""Which encoding a text file has, and the file as a stream of UTF-8 without NUL bytes.
+
+The order of the guesses: a byte order mark, UTF-16 by its zero bytes, strict UTF-8 over the whole file, and only then
+the single-byte encodings, where Western Europe (cp1252 first) wins over anything exotic that fits as well.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench.errors import ReadError, nearest
+
+BLOCK = 1 << 20
+COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
+STRAY = "workbench-stray-bytes"
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WESTERN = ("cp1252", "cp850", "mac-roman")
+_EXOTIC = ("cp1251", "koi8_r", "cp866", "cp1250", "cp1253", "cp1254", "cp1255", "cp932", "gb18030", "big5", "euc_kr")
+_LETTERS = frozenset("áéíóúüñÁÉÍÓÚÜÑàèìòùâêîôûäëïöçãõåøæßÀÈÌÒÙÂÊÎÔÛÄËÏÖÇÃÕÅØÆœŒ")
+_SIGNS = frozenset("¿¡ºª°«»“”‘’–—…•€´·©®™½¼¾§±²³\xa0")
+_HIGH = re.compile(rb"[ -~]{0,20}[\x80-\xff][\x80-\xff -~]{0,40}")
+
+
+def _decode_stray(fault: UnicodeError) -> tuple[str, int]:
+    if not isinstance(fault, UnicodeDecodeError):
+        raise fault
+    stray = fault.object[fault.start : fault.end]
+    return "".join(_western(byte) for byte in stray), fault.end
+
+
+def _western(byte: int) -> str:
+    return bytes([byte]).decode("cp1252" if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else "latin-1")
+
+
+codecs.register_error(STRAY, _decode_stray)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A text file whose encoding is known, gone through once."""
+
+    path: Path
+    encoding: str
+    errors: str = "strict"
+    nul_bytes: int = 0
+    quotes: int = 0
+    notes: tuple[str, ...] = ()
+
+    def texts(self, size: int = BLOCK) -> Iterator[str]:
+        """Give the text in blocks, without NUL characters and with its own line ends."""
+        with self.path.open(encoding=self.encoding, errors=self.errors, newline="") as stream:
+            while block := stream.read(size):
+                yield block.replace("\0", "")
+
+    def utf8(self, skip: int = 0) -> BinaryIO:
+        """Open the file as UTF-8 without NUL bytes or mark, from the byte `skip` of that stream on."""
+        if self.encoding in ("utf-8", "utf-8-sig") and self.errors == "strict" and not self.nul_bytes:
+            stream = self.path.open("rb")
+            stream.seek(skip + (3 if self.encoding == "utf-8-sig" else 0))
+            return stream
+        recoded = io.BufferedReader(_Recoded(self), BLOCK)
+        while skip and (passed := recoded.read(min(skip, BLOCK))):
+            skip -= len(passed)
+        return recoded
+
+
+class _Recoded(io.RawIOBase):
+    """A text file read as UTF-8 bytes."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._texts = file.texts()
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: memoryview) -> int:  # type: ignore[override]
+        while not self._held:
+            text = next(self._texts, None)
+            if text is None:
+                return 0
+            self._held = text.encode()
+        size = min(len(target), len(self._held))
+        target[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size
+
+    def close(self) -> None:
+        self._texts.close()  # type: ignore[attr-defined]
+        super().close()
+
+
+def open_text(path: Path, encoding: str | None) -> TextFile:
+    """Find the encoding of a file, or check the one that was asked for; raises ReadError."""
+    if encoding is not None:
+        return _asked_for(path, encoding)
+    with path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return _strict(path, name)
+    wide = _utf16_without_mark(head)
+    if wide:
+        return _strict(path, wide)
+    if head.count(0) * 5 > len(head):
+        raise ReadError(f"{path.name} is not text.", hint="save the table as .csv or .xlsx.")
+    try:
+        return _measured(TextFile(path, "utf-8"))
+    except UnicodeDecodeError:
+        return _not_utf8(path)
+
+
+def _asked_for(path: Path, encoding: str) -> TextFile:
+    try:
+        codec = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        raise ReadError(f"there is no encoding {encoding!r}.", hint=nearest(encoding, COMMON)) from None
+    if not codec._is_text_encoding:
+        raise ReadError(f"{encoding!r} is not an encoding of text.", hint=nearest(encoding, COMMON))
+    with path.open("rb") as stream:
+        marked = stream.read(3) == codecs.BOM_UTF8
+    return _strict(path, "utf-8-sig" if marked and codec.name == "utf-8" else codec.name)
+
+
+def _strict(path: Path, encoding: str) -> TextFile:
+    try:
+        return _measured(TextFile(path, encoding))
+    except UnicodeError as fault:
+        place = f": byte {fault.object[fault.start]:#04x} is not" if isinstance(fault, UnicodeDecodeError) else ""
+        hint = "leave the encoding out to have it found, or try cp1252."
+        raise ReadError(f"{path.name} is not {encoding}{place}.", hint=hint) from None
+
+
+def _measured(file: TextFile) -> TextFile:
+    """Go through the whole file: fails where it cannot be decoded, and counts NUL and quote characters."""
+    nuls = quotes = 0
+    with file.path.open(encoding=file.encoding, errors=file.errors, newline="") as stream:
+        while block := stream.read(BLOCK):
+            nuls += block.count("\0")
+            quotes += block.count('"')
+    notes = (*file.notes, f"NUL characters removed: {nuls}") if nuls else file.notes
+    return TextFile(file.path, file.encoding, file.errors, nuls, quotes, notes)
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """Recognise Latin text in UTF-16 by the zero that every second byte is."""
+    if len(head) < 4:
+        return None
+    even, odd = head[::2].count(0) / len(head[::2]), head[1::2].count(0) / len(head[1::2])
+    if odd > 0.4 and even < 0.05:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.4 and odd < 0.05 else None
+
+
+def _not_utf8(path: Path) -> TextFile:
+    good, stray = _mixture(path)
+    if good > 4 * stray:
+        note = f"bytes that are not UTF-8, read as cp1252: {stray}"
+        return _measured(TextFile(path, "utf-8", STRAY, notes=(note,)))
+    encoding = single_byte_encoding(_high_sample(path))
+    try:
+        return _measured(TextFile(path, encoding))
+    except UnicodeDecodeError:
+        return _measured(TextFile(path, "latin-1"))
+
+
+def _mixture(path: Path) -> tuple[int, int]:
+    """Count the characters beyond ASCII that are valid UTF-8, and the faults."""
+    good = stray = 0
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        while block := stream.read(BLOCK):
+            if not block.isascii():
+                bad = block.count("\ufffd")
+                stray += bad
+                good += len(block) - len(block.encode("ascii", "ignore")) - bad
+    return good, stray
+
+
+def _high_sample(path: Path, size: int = 1 << 15) -> bytes:
+    """Collect passages with bytes beyond ASCII from the whole file."""
+    sample = b""
+    with path.open("rb") as stream:
+        while len(sample) < size and (block := stream.read(BLOCK)):
+            sample += b"\n".join(_HIGH.findall(block)) + b"\n"
+    return sample[:size]
+
+
+def single_byte_encoding(sample: bytes) -> str:
+    """Choose the encoding of a text that is not Unicode.
+
+    >>> single_byte_encoding("Instalación eléctrica en la peña".encode("cp1252"))
+    'cp1252'
+    >>> single_byte_encoding("Instalación eléctrica en la peña".encode("cp850"))
+    'cp850'
+    >>> single_byte_encoding("Столовые приборы и посуда для кухни".encode("cp1251"))
+    'cp1251'
+    """
+    high = [byte for byte in sample if byte > 127]
+    pairs = len(re.findall(rb"[\x80-\x9f\xa1-\xff](?=[\x80-\x9f\xa1-\xff])", sample))
+    if 5 * pairs <= 2 * len(high):  # Western letters with accents stand alone among ASCII; other scripts come in runs
+        scores = {name: _western_score(sample.decode(name, "replace")) for name in _WESTERN}
+        best = max(scores, key=lambda name: scores[name])
+        if scores[best] >= 0.3:
+            return best
+    return _exotic_encoding(sample)
+
+
+def _western_score(text: str) -> float:
+    """Give the share of a text's characters beyond ASCII that stand where Western text would have them."""
+    scores = [_fit(text, place) for place, character in enumerate(text) if character > "\x7f"]
+    return sum(scores) / len(scores) if scores else 1.0
+
+
+def _fit(text: str, place: int) -> float:
+    character = text[place]
+    if character in _SIGNS:
+        return 0.5
+    if character not in _LETTERS:
+        return 0.0
+    before = text[place - 1] if place else " "
+    after = text[place + 1 : place + 2] or " "
+    if before.isdigit() or after.isdigit():
+        return 0.1
+    if character.islower():
+        return 0.2 if before.isupper() and after.isupper() else 1.0
+    return 0.2 if before.islower() else 1.0
+
+
+def _exotic_encoding(sample: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=list(_EXOTIC)).best()
+    return str(best.encoding).replace("_", "-") if best else "cp1252"

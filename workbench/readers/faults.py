@@ -1,0 +1,136 @@
+"""The border of the room: whatever is wrong with a file becomes one ReadError with a hint."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import python_calamine
+
+from workbench.errors import ReadError, nearest
+from workbench.settings import find_file
+
+SAVE_AS_XLSX = "open it in Excel or LibreOffice and save it as .xlsx."
+ADVICE = {
+    ".xls": SAVE_AS_XLSX,
+    ".xlsb": SAVE_AS_XLSX,
+    ".ods": SAVE_AS_XLSX,
+    ".numbers": "export it as .xlsx or .csv.",
+    ".gz": "unpack it first.",
+}
+MAGIC = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or if it is a workbook name it .xlsx."),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or an encrypted Excel workbook", SAVE_AS_XLSX),
+    (b"\x1f\x8b", "a gzip archive", "unpack it first."),
+    (b"%PDF", "a PDF document", "get the table as .xlsx or .csv."),
+    (b"\x89PNG", "a picture", "get the table as .xlsx or .csv."),
+    (b"\xff\xd8\xff", "a picture", "get the table as .xlsx or .csv."),
+    (b"PAR1", "a parquet file", "save it as .csv or .xlsx."),
+    (b"SQLite format 3", "a SQLite database", "export its table as .csv."),
+)
+MARKUP = (
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"<table", "an HTML page"),
+    (b"<head", "an HTML page"),
+    (b"<?xml", "an XML document"),
+)
+CONTROLS = bytes(code for code in range(32) if code not in b"\0\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x1f")
+
+
+def checked_path(path: str | Path, suffixes: Iterable[str]) -> Path:
+    """Find a file that exists, may be read and holds something; raises ReadError."""
+    found = find_file(path)
+    with border(found):
+        if found.is_dir():
+            inside = sorted(child.name for child in found.iterdir() if child.suffix.lower() in suffixes)
+            raise ReadError(
+                f"{found} is a folder.", hint=f"name a file; of those that can be read {nearest('', inside)}"
+            )
+        if not found.exists():
+            raise _missing(found)
+        with found.open("rb") as stream:
+            if not stream.read(1):
+                raise ReadError(f"{found.name} is empty.", hint="export or copy it again.")
+    return found
+
+
+def _missing(path: Path) -> ReadError:
+    if not path.parent.is_dir():
+        return ReadError(f"there is no file {path}.", hint=f"there is no folder {path.parent} either.")
+    siblings = sorted(child.name for child in path.parent.iterdir() if child.is_file())
+    return ReadError(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}")
+
+
+def unsupported(path: Path, suffixes: Iterable[str]) -> ReadError:
+    """Word the refusal of a suffix, with what can be read."""
+    readable = f"{', '.join(suffixes)} can be read."
+    advice = ADVICE.get(path.suffix.lower())
+    what = f"the format {path.suffix}" if path.suffix else "a file without a suffix"
+    return ReadError(f"{path.name}: {what} is not supported.", hint=f"{advice} {readable}" if advice else readable)
+
+
+def no_rows(path: Path, place: str = "") -> ReadError:
+    """Word the refusal of a table that ends at its header."""
+    return ReadError(f"{path.name}{place} has a header but no rows.", hint="check that it is the right file or sheet.")
+
+
+def refuse_binary(path: Path) -> None:
+    """Raise ReadError where a file that should be text is something else."""
+    with border(path), path.open("rb") as stream:
+        head = stream.read(1 << 16)
+    for magic, what, hint in MAGIC:
+        if head.startswith(magic):
+            raise ReadError(f"{path.name} is {what}, not text.", hint=hint)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:200].lower()
+    for mark, what in MARKUP:
+        if start.startswith(mark):
+            raise ReadError(f"{path.name} is {what}, not a table.", hint="get the table as .csv or .xlsx.")
+    controls = len(head) - len(head.translate(None, CONTROLS))
+    if controls * 20 > len(head) and not _is_unicode(head):
+        raise ReadError(f"{path.name} is not text.", hint="save the table as .csv or .xlsx.")
+
+
+def _is_unicode(head: bytes) -> bool:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@contextmanager
+def border(path: Path) -> Iterator[None]:
+    """Turn the errors of the operating system and of the libraries below into ReadErrors."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except PermissionError:
+        raise ReadError(f"{path.name} may not be read.", hint="ask for the permission, or copy it.") from None
+    except FileNotFoundError:
+        raise ReadError(f"{path.name} is gone.", hint="it was moved or deleted while it was read.") from None
+    except OSError as fault:
+        raise ReadError(f"cannot read {path.name}: {fault.strerror or fault}.", hint="copy it again.") from None
+    except python_calamine.PasswordError:
+        raise ReadError(f"{path.name} is encrypted.", hint="save a copy without a password.") from None
+    except (python_calamine.CalamineError, pa.ArrowException, csv.Error, UnicodeError) as fault:
+        raise _damaged(path, fault) from None
+    except (RecursionError, MemoryError) as fault:
+        what = "is nested too deeply" if isinstance(fault, RecursionError) else "does not fit into memory"
+        raise ReadError(f"{path.name} {what}.", hint="split it, or export it as .csv.") from None
+    except BaseException as fault:
+        if type(fault).__name__ != "PanicException":  # how a bug in a Rust library shows
+            raise
+        raise _damaged(path, fault) from None
+
+
+def _damaged(path: Path, fault: BaseException) -> ReadError:
+    reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".")
+    return ReadError(f"{path.name} is damaged: {reason}.", hint="open it in its own program and save it again.")

@@ -1,0 +1,269 @@
+"""What files hold: columns, types, nulls and samples of each, and how well the files go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.errors import ReadError, UsageError
+from workbench.readers.columns import Column, Kind, frames
+from workbench.readers.faults import border
+from workbench.readers.formats import Options, Scan, scan
+
+SAMPLES = 5
+SAMPLE_CHARACTERS = 200
+BATCH_ROWS = 50_000
+
+_DAY, _MONTH = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+_TIME = (
+    r"(?:[T ]+[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s?(?:Z|[+-][0-9]{2}:?[0-9]{2}|(?i:[ap]\.?\s?m\.?))?)?"
+)
+DATE = "|".join(
+    rf"\A{pattern}{_TIME}\z"
+    for pattern in (
+        rf"[0-9]{{4}}-{_MONTH}-{_DAY}",
+        rf"[0-9]{{4}}/{_MONTH}/{_DAY}",
+        rf"(?:{_DAY}[/-]{_MONTH}|{_MONTH}[/-]{_DAY})[/-](?:[0-9]{{4}}|[0-9]{{2}})",
+        rf"{_DAY}\.{_MONTH}\.[0-9]{{4}}",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSchema:
+    """A column of a file."""
+
+    name: str
+    type: str
+    """text, integer, number, date, boolean or empty; a column of text whose values are all dates is a date."""
+    nulls: int
+    distinct: int
+    samples: list[Any]
+    """The first distinct values, at most 5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSchema:
+    """A file and its columns, or why it could not be read (`fault`)."""
+
+    path: str
+    format: str | None = None
+    bytes: int | None = None
+    rows: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """How the file was read: encoding, delimiter, sheet and header_row, as `read` takes them."""
+    sheets: list[str] = field(default_factory=list)
+    columns: list[ColumnSchema] = field(default_factory=list)
+    ragged_rows: int = 0
+    nul_bytes: int = 0
+    error_cells: int = 0
+    notes: list[str] = field(default_factory=list)
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCompatibility:
+    """A column across files."""
+
+    column_name: str
+    present_in_files: list[str]
+    missing_in_files: list[str]
+    presence_count: int
+    presence_percentage: float
+    data_types: dict[str, str]
+    """File → type."""
+    has_type_conflict: bool
+    """Whether the types do not go together; integers go with numbers, and an empty column with any."""
+    unique_types: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    """The schemas of some files."""
+
+    files: list[FileSchema]
+
+    @property
+    def readable(self) -> list[FileSchema]:
+        """The files that could be read."""
+        return [file for file in self.files if file.fault is None]
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Path → reason, for the files that could not be read."""
+        return {file.path: file.fault for file in self.files if file.fault is not None}
+
+    @property
+    def compatibility(self) -> list[ColumnCompatibility]:
+        """Every column of the readable files, in the order of its first appearance."""
+        names = dict.fromkeys(column.name for file in self.readable for column in file.columns)
+        return [_compatibility(name, self.readable) for name in names]
+
+    @property
+    def common_columns(self) -> list[ColumnCompatibility]:
+        """The columns that every readable file has."""
+        return [column for column in self.compatibility if not column.missing_in_files]
+
+    @property
+    def optional_columns(self) -> list[ColumnCompatibility]:
+        """The columns that only some readable files have."""
+        return [column for column in self.compatibility if column.missing_in_files]
+
+    @property
+    def type_conflicts(self) -> list[ColumnCompatibility]:
+        """The columns whose types differ between files."""
+        return [column for column in self.compatibility if column.has_type_conflict]
+
+    @property
+    def has_compatible_schema(self) -> bool:
+        """Whether the files share columns, and no shared column has types that do not go together."""
+        return bool(self.common_columns) and not any(column.has_type_conflict for column in self.common_columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per column, as in the files: path, format, rows, column, type, nulls, distinct, samples."""
+        found = [
+            (file.path, file.format, file.rows, column.name, column.type, column.nulls, column.distinct, column.samples)
+            for file in self.readable
+            for column in file.columns
+        ]
+        names = ["path", "format", "rows", "column", "type", "nulls", "distinct", "samples"]
+        return pd.DataFrame(found, columns=names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the report as plain data for JSON."""
+        return {
+            "files": [asdict(file) for file in self.files],
+            "common_columns": [asdict(column) for column in self.common_columns],
+            "optional_columns": [asdict(column) for column in self.optional_columns],
+            "type_conflicts": [column.column_name for column in self.type_conflicts],
+            "has_compatible_schema": self.has_compatible_schema,
+        }
+
+
+def _compatibility(name: str, files: Sequence[FileSchema]) -> ColumnCompatibility:
+    types = {file.path: column.type for file in files for column in file.columns if column.name == name}
+    missing = [file.path for file in files if file.path not in types]
+    real = set(types.values()) - {Kind.EMPTY}
+    conflict = len(real) > 1 and real != {Kind.INTEGER, Kind.NUMBER}
+    percentage = 100 * len(types) / len(files)
+    kinds = sorted(set(types.values()))
+    return ColumnCompatibility(name, list(types), missing, len(types), percentage, types, conflict, kinds)
+
+
+def inspect_files(
+    paths: str | Path | Iterable[str | Path],
+    *,
+    sheet: str | int | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> SchemaReport:
+    """Describe files: how they were read, and the type, nulls, distinct values and samples of every column.
+
+    Args:
+        paths: one file or several.
+        sheet: as for `read`, for every file.
+        header_row: as for `read`.
+        encoding: as for `read`.
+        delimiter: as for `read`.
+
+    Raises:
+        ReadError: the only file cannot be read; of several, the report records it as the file's `fault`.
+    """
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not several:
+        raise UsageError("there is no file to inspect.", hint="name one or more files.")
+    options = Options(sheet, header_row, encoding, delimiter)
+    if len(several) == 1:
+        return SchemaReport([_describe(several[0], options)])
+    return SchemaReport([_describe_or_record(path, options) for path in dict.fromkeys(several)])
+
+
+def _describe_or_record(path: str | Path, options: Options) -> FileSchema:
+    try:
+        return _describe(path, options)
+    except ReadError as fault:
+        return FileSchema(path=str(path), fault=str(fault))
+
+
+def _describe(path: str | Path, options: Options) -> FileSchema:
+    scanned = scan(path, options)
+    tallies = [_Tally(column) for column in scanned.columns]
+    with border(scanned.path):
+        for frame in frames(scanned.tables(), scanned.columns, BATCH_ROWS):
+            for tally in tallies:
+                tally.see(frame[tally.column.name])
+        size = scanned.path.stat().st_size
+    return FileSchema(
+        path=str(path),
+        format=scanned.format,
+        bytes=size,
+        rows=scanned.rows,
+        options=_options(scanned),
+        sheets=list(scanned.sheets),
+        columns=[tally.schema() for tally in tallies],
+        ragged_rows=scanned.ragged_rows,
+        nul_bytes=scanned.nul_bytes,
+        error_cells=scanned.error_cells,
+        notes=list(scanned.notes),
+    )
+
+
+def _options(scanned: Scan) -> dict[str, Any]:
+    return {name: getattr(scanned, name) for name in ("encoding", "delimiter", "sheet", "header_row")}
+
+
+class _Tally:
+    """Counts the values of a column, batch by batch; distinct values by their 64-bit hashes, 8 bytes each."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._nulls = 0
+        self._hashes = np.array([], dtype="uint64")
+        self._waiting: list[np.ndarray[Any, Any]] = []
+        self._samples: dict[Any, None] = {}
+        self._dates = column.kind is Kind.TEXT
+
+    def see(self, values: pd.Series) -> None:
+        """Take in a batch."""
+        present = values.dropna()
+        self._nulls += len(values) - len(present)
+        distinct = present.drop_duplicates()
+        self._waiting.append(pd.util.hash_pandas_object(distinct, index=False).to_numpy())
+        if sum(map(len, self._waiting)) > max(10 * BATCH_ROWS, len(self._hashes)):
+            self._merge()
+        if len(self._samples) < SAMPLES:
+            self._samples.update(dict.fromkeys(distinct.head(SAMPLES).tolist()))
+        self._dates = self._dates and _all_dates(distinct)
+
+    def _merge(self) -> None:
+        self._hashes = np.unique(np.concatenate([self._hashes, *self._waiting]))
+        self._waiting = []
+
+    def schema(self) -> ColumnSchema:
+        """Give the result."""
+        self._merge()
+        kind = Kind.DATE if self._dates else self.column.kind
+        samples = list(map(_plain, self._samples))[:SAMPLES]
+        return ColumnSchema(self.column.name, kind.value, self._nulls, len(self._hashes), samples)
+
+
+def _all_dates(values: pd.Series) -> bool:
+    found = pc.match_substring_regex(pa.array(values, pa.string()), DATE)
+    return bool(pc.all(found, min_count=0).as_py())
+
+
+def _plain(value: Any) -> Any:
+    """Give a value as JSON has it, long texts shortened."""
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if isinstance(value, str) and len(value) > SAMPLE_CHARACTERS:
+        return value[: SAMPLE_CHARACTERS - 1] + "…"
+    return value

@@ -1,0 +1,79 @@
+"""The doors of the room: a file as batches of rows, as one table, or as its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import UsageError
+from workbench.readers.columns import frames
+from workbench.readers.faults import border, checked_path, unsupported
+from workbench.readers.formats import SUFFIXES, Options, Scan, scan
+
+
+def batches(
+    path: str | Path,
+    *,
+    rows: int = 50_000,
+    sheet: str | int | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Read a table in batches that all have the same columns and dtypes.
+
+    The file is gone through once at the call, to decide the types, and again while the batches are taken. CSV and JSONL
+    files are never held as a whole.
+
+    Args:
+        path: a file of one of the formats in `SUFFIXES`.
+        rows: rows of a batch; the last one may have fewer.
+        sheet: name or number (from 0) of the sheet of a workbook; null = the first with data.
+        header_row: number of the header row (from 0, blank rows counted); null = found.
+        encoding: encoding of a text file; null = found.
+        delimiter: delimiter of a CSV file; null = found.
+
+    Returns:
+        Frames whose RangeIndex goes on from batch to batch.
+
+    Raises:
+        ReadError: the file cannot be read; the hint says what to do.
+    """
+    if rows < 1:
+        raise UsageError(f"a batch of {rows} rows holds nothing.", hint="give rows=1 or more.")
+    return _frames(scan(path, Options(sheet, header_row, encoding, delimiter)), rows)
+
+
+def read(
+    path: str | Path,
+    *,
+    sheet: str | int | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> pd.DataFrame:
+    """Read a table as a whole: all of its `batches` in one frame. Arguments and errors are those of `batches`."""
+    scanned = scan(path, Options(sheet, header_row, encoding, delimiter))
+    return next(_frames(scanned, scanned.rows))
+
+
+def _frames(scanned: Scan, rows: int) -> Iterator[pd.DataFrame]:
+    with border(scanned.path):
+        yield from frames(scanned.tables(), scanned.columns, rows)
+
+
+def check(path: str | Path) -> None:
+    """Raise ReadError where a file is missing, empty, not to be opened or of no known format, without reading it."""
+    found = checked_path(path, SUFFIXES)
+    if found.suffix.lower() not in SUFFIXES:
+        raise unsupported(found, SUFFIXES)
+
+
+def fingerprint(path: str | Path) -> str:
+    """Give the SHA-256 of a file's bytes as 64 hexadecimal digits; raises ReadError."""
+    found = checked_path(path, SUFFIXES)
+    with border(found), found.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,6 @@
+"""A run in words and pictures: the summary that the terminal shows, and report.html."""
+
+from workbench.report.page import render
+from workbench.report.summary import summary
+
+__all__ = ["render", "summary"]

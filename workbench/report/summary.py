@@ -1,0 +1,76 @@
+"""What a manager wants to know of a run, as plain data: how much, how good, what changed, where to look next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.records import RunState
+from workbench.runs import RunStore
+
+MOVES_SHOWN = 3
+
+
+def summary(store: RunStore, run_id: str) -> dict[str, Any]:
+    """Sum a run up, however far it has come.
+
+    Returns:
+        `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `iterations` (one
+        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `changes`
+        (sentences) and `next` (pairs of what and where). What is not known yet is null.
+    """
+    run = store.get(run_id)
+    read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}
+    return {
+        "run_id": run_id,
+        "state": str(run.state),
+        "inputs": run.parameters["ingest"]["input"],
+        "rows": read.get("rows"),
+        "rows_left_out": read.get("rows_left_out", 0),
+        "items": read.get("deduplicated_rows"),
+        "efficiency_gain_pct": read.get("efficiency_gain_pct"),
+        "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
+        "changes": _changes(store, run_id),
+        "next": _next(store, run_id, run.state),
+    }
+
+
+def iterations(store: RunStore, run_id: str) -> list[dict[str, Any]]:
+    """Give the entries of history.json; none before the first classification."""
+    return list(store.load(run_id, "history")["iterations"]) if store.has(run_id, "history") else []
+
+
+def _iteration(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: entry[key] for key in ("iteration", "accuracy", "confident_share", "ambiguous_rate", "examples")}
+    return {**kept, "seconds": entry["processing"]["seconds"]}
+
+
+def _changes(store: RunStore, run_id: str) -> list[str]:
+    newest = store.newest(run_id, "comparison")
+    if newest is None:
+        return []
+    comparison = store.load(run_id, "comparison", newest)
+    items = store.load(run_id, "metrics", newest)["items"]
+    moves = comparison["distribution_comparison"]["moves"][:MOVES_SHOWN]
+    lines = [f"{comparison['items_changed']:,} of {items:,} items changed their category in iteration {newest}"]
+    if moves:
+        lines[0] += ", most of them " + ", ".join(
+            f"{move['from']} → {move['to']} ({move['items']:,})" for move in moves
+        )
+    return [f"{lines[0]}.", *comparison["recommendations"]]
+
+
+def _next(store: RunStore, run_id: str, state: RunState) -> list[tuple[str, str]]:
+    places = [
+        (name, str(store.path(run_id, artifact)))
+        for name, artifact in (("classified rows", "classified_workbook"), ("report", "report"))
+        if store.has(run_id, artifact)
+    ]
+    if state == RunState.AWAITING_REVIEW:
+        sheet = store.path(run_id, "review_sheet", store.newest(run_id, "sample"))
+        places.append(("review", f"fill in {sheet}, save it, then"))
+        places.append(("go on", f"workbench run PARAMETERS.yaml --run-id {run_id} --resume"))
+    elif state == RunState.FINISHED:
+        places.append(("check more by hand", f"workbench review {run_id}"))
+    else:
+        places.append(("go on", f"workbench run PARAMETERS.yaml --run-id {run_id} --resume"))
+    return places

@@ -1,0 +1,386 @@
+"""The run database: its tables, its migrations and the few verbs that the store needs.
+
+This is the only module that knows SQLAlchemy, and the border where its errors become StorageError. SQLite in WAL mode
+is the default; PostgreSQL comes by URL. The columns carry the names of the fields of `records`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError
+from workbench.runs.artifacts import to_json
+
+BUSY_SECONDS = 10
+"""How long a writer waits for another one before it gives up."""
+
+KEYS_PER_QUERY = 1000
+"""How many keys one IN clause takes: far below the limits of either database."""
+
+METADATA = sa.MetaData()
+
+sa.Table(
+    "migrations",
+    METADATA,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("applied_at", sa.String, nullable=False),
+)
+sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("iteration", sa.Integer, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("updated_at", sa.String, nullable=False),
+)
+
+
+def _of_run() -> sa.Column[str]:
+    return sa.Column("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+
+
+sa.Table(
+    "stages",
+    METADATA,
+    _of_run(),
+    sa.Column("stage", sa.String, primary_key=True),
+    sa.Column("iteration", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("finished_at", sa.String),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("artifacts", sa.JSON, nullable=False),
+)
+sa.Table(
+    "validations",
+    METADATA,
+    _of_run(),
+    sa.Column("item_id", sa.String, primary_key=True),
+    sa.Column("iteration", sa.Integer, primary_key=True),
+    sa.Column("reviewer", sa.String, primary_key=True),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("is_correct", sa.Boolean, nullable=False),
+    sa.Column("corrected_category", sa.Text),
+    sa.Column("user_notes", sa.Text, nullable=False),
+    sa.Column("validated_at", sa.String, nullable=False),
+    sa.Column("pool", sa.String, nullable=False),
+)
+sa.Table(
+    "answers",
+    METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("category", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("saved_at", sa.String, nullable=False),
+)
+sa.Table(
+    "progress",
+    METADATA,
+    _of_run(),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("iteration", sa.Integer, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("rate", sa.Float),
+    sa.Column("updated_at", sa.String, nullable=False),
+)
+
+Migration = tuple[str, Callable[[sa.Connection], None]]
+MIGRATIONS: tuple[Migration, ...] = (("001_first_tables", METADATA.create_all),)
+"""Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
+them all; an older one gets those it lacks. A published migration is never edited."""
+
+_MIGRATION_LOCK = 7_205_759_403
+"""Any number, as long as every workbench uses the same."""
+
+_INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+_HINTS = (
+    (
+        ("not a database", "malformed", "disk image"),
+        "it is damaged: move it away and start again; every run is registered anew from its own folder.",
+    ),
+    (("is full", "no space"), "the disk is full: free some space, then go on with --resume."),
+    (("readonly", "unable to open", "permission denied"), "check the permissions of the folder and the file."),
+    (("foreign key",), "the run is not in the database: was it removed while it worked?"),
+    (("locked",), f"another process has been writing for over {BUSY_SECONDS} seconds: try again."),
+    (("no such table", "does not exist"), "open the store again: that brings the tables back."),
+)
+
+
+def now() -> str:
+    """The time as it is kept: ISO 8601, UTC, with microseconds, so that texts sort as times do."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Transaction:
+    """What may be done inside one transaction; tables go by name."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        """Work on an open connection; whoever opened it commits."""
+        self.connection = connection
+
+    def rows(self, table: str, **where: object) -> list[dict[str, Any]]:
+        """Give the rows whose columns have these values, in no particular order."""
+        query = sa.select(METADATA.tables[table]).where(*_conditions(table, where))
+        return [dict(row) for row in self.connection.execute(query).mappings()]
+
+    def rows_in(self, table: str, column: str, values: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Give the rows whose column holds one of the values, however many there are."""
+        wanted = list(dict.fromkeys(values))
+        target = METADATA.tables[table]
+        for start in range(0, len(wanted), KEYS_PER_QUERY):
+            query = sa.select(target).where(target.c[column].in_(wanted[start : start + KEYS_PER_QUERY]))
+            yield from (dict(row) for row in self.connection.execute(query).mappings())
+
+    def insert_new(self, table: str, row: Mapping[str, Any]) -> bool:
+        """Add a row unless its key is taken; say whether it was added."""
+        keys = _keys(table)
+        statement = self._insert(table).on_conflict_do_nothing(index_elements=keys)
+        return bool(self.connection.execute(statement, _storable(row)).rowcount == 1)
+
+    def upsert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows; one whose key is there replaces what was there."""
+        if not rows:
+            return
+        keys = _keys(table)
+        insert = self._insert(table)
+        changed = {name: insert.excluded[name] for name in METADATA.tables[table].c.keys() if name not in keys}  # noqa: SIM118
+        statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+        self.connection.execute(statement, [_storable(row) for row in rows])
+
+    def update(self, table: str, values: Mapping[str, Any], **where: object) -> int:
+        """Change the rows whose columns have these values; say how many."""
+        statement = sa.update(METADATA.tables[table]).where(*_conditions(table, where)).values(_storable(values))
+        return int(self.connection.execute(statement).rowcount)
+
+    def delete(self, table: str, **where: object) -> int:
+        """Remove the rows whose columns have these values, and what hangs on them; say how many."""
+        return int(
+            self.connection.execute(sa.delete(METADATA.tables[table]).where(*_conditions(table, where))).rowcount
+        )
+
+    def _insert(self, table: str) -> Any:
+        return _INSERTS[self.connection.dialect.name](METADATA.tables[table])
+
+
+class Database:
+    """One database, opened and brought up to date; safe to use from several threads and processes."""
+
+    def __init__(self, url: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+        """Open the database and run the migrations it lacks.
+
+        Raises UsageError for a wrong URL, MissingExtra for a missing driver, StorageError where it cannot be used.
+        """
+        self._engine = _engine(url)
+        self.where = _place(self._engine.url)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        self._turn = self._new_turn()
+        _open.add(self)
+        weakref.finalize(self, self._engine.dispose)
+        self._migrate(migrations)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Read in one transaction: all queries see the same moment."""
+        with self._mapped(), self._engine.begin() as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Write in one transaction: all of it is kept, or nothing. Do not nest."""
+        writing = self._engine.execution_options(workbench_writes=True)
+        with self._mapped(), self._turn, writing.begin() as connection:
+            yield Transaction(connection)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._engine.dispose()
+
+    def renew(self) -> None:
+        """Leave the connections of the parent process alone: a forked child must not use them."""
+        self._engine.dispose(close=False)
+        self._turn = self._new_turn()
+
+    def _new_turn(self) -> AbstractContextManager[Any]:
+        """SQLite lets one writer in at a time, and in no fair order: the threads of a process queue up here first."""
+        return threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise _explain(self.where, error) from None
+
+    def _migrate(self, migrations: Sequence[Migration]) -> None:
+        known = {name for name, _ in migrations}
+        with self.read() as transaction:
+            applied = _applied(transaction)
+        if not known <= applied:
+            with self.write() as transaction:
+                applied = _bring_up(transaction, migrations)
+        if unknown := sorted(applied - known):
+            raise StorageError(
+                f"{self.where} was written by a newer workbench (it has {unknown[-1]}).",
+                hint="upgrade this workbench, or choose another folder with WORKBENCH_RUNS.",
+            )
+
+
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for database in list(_open):
+        database.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
+
+
+def _applied(transaction: Transaction) -> set[str]:
+    if not sa.inspect(transaction.connection).has_table("migrations"):
+        return set()
+    return {row["name"] for row in transaction.rows("migrations")}
+
+
+def _bring_up(transaction: Transaction, migrations: Sequence[Migration]) -> set[str]:
+    """Run what is missing, and look again first: another process may have been faster. Gives the names of all."""
+    connection = transaction.connection
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    applied = _applied(transaction)
+    missing = [(name, change) for name, change in migrations if name not in applied]
+    if not applied:
+        METADATA.create_all(connection)
+    for name, change in missing:
+        if applied:
+            change(connection)
+        transaction.insert_new("migrations", {"name": name, "applied_at": now()})
+    return applied | {name for name, _ in missing}
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        _check_dialect(parsed)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed)
+        return sa.create_engine(parsed, json_serializer=to_json, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UsageError(
+            f"WORKBENCH_DATABASE_URL is not understood: {str(error).splitlines()[0].split(' from ')[0]}.",
+            hint="write sqlite:////folder/file.sqlite or postgresql://user:password@host/database.",
+        ) from None
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"the database driver {error.name} is not installed.", hint=f"install it: pip install {error.name}."
+        ) from None
+
+
+def _check_dialect(url: sa.URL) -> None:
+    backend = url.get_backend_name()
+    if backend not in _INSERTS:
+        raise UsageError(
+            f"WORKBENCH_DATABASE_URL names a {backend} database.", hint="the workbench works on sqlite and postgresql."
+        )
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise UsageError(
+            "WORKBENCH_DATABASE_URL names a database in memory, which would forget everything.",
+            hint="write sqlite:////folder/file.sqlite.",
+        )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    settings = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = sa.create_engine(url, poolclass=QueuePool, max_overflow=-1, json_serializer=to_json, connect_args=settings)
+    path = str(url.database)
+
+    def prepare(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA journal_mode = WAL").close()
+        connection.execute("PRAGMA foreign_keys = ON").close()
+        record.info["file"] = _file_number(path)
+
+    def check(connection: object, record: Any, proxy: object) -> None:
+        if record.info["file"] != _file_number(path):  # it was removed or replaced: what we write would go nowhere
+            raise DisconnectionError("the database file was replaced")
+
+    sa.event.listen(engine, "connect", prepare)
+    sa.event.listen(engine, "checkout", check)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _file_number(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once, since a reader that turns into a writer is refused without waiting."""
+    writes = connection.get_execution_options().get("workbench_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _place(url: sa.URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return f"the run database {url.database}"
+    return f"the run database {url.render_as_string(hide_password=True)}"
+
+
+def _explain(where: str, error: SQLAlchemyError) -> WorkbenchError:
+    original = getattr(error, "orig", None)
+    if isinstance(original, WorkbenchError):  # what to_json says of a value that has no form in JSON
+        return original
+    lines = str(original or error).strip().splitlines() or [type(error).__name__]
+    cause = lines[0].rstrip(".")
+    found = (hint for words, hint in _HINTS if any(word in cause.lower() for word in words))
+    hint = next(found, "check that the database is there and may be written (WORKBENCH_DATABASE_URL).")
+    return StorageError(f"{where} does not play along: {cause}.", hint=hint)
+
+
+def _keys(table: str) -> list[str]:
+    return [column.name for column in METADATA.tables[table].primary_key]
+
+
+def _conditions(table: str, where: Mapping[str, object]) -> list[sa.ColumnElement[bool]]:
+    columns = METADATA.tables[table].c
+    return [columns[name] == value for name, value in where.items()]
+
+
+def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _storable_text(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _storable_text(text: str) -> str:
+    r"""Replace what no database keeps: a NUL, and half of a surrogate pair (which a model may well answer).
+
+    >>> _storable_text("caf\u00e9 \ud83d \x00")
+    'café ? '
+    """
+    if text.isascii() and "\0" not in text:
+        return str(text)
+    return text.encode("utf-8", "replace").decode().replace("\0", "")

@@ -1,0 +1,202 @@
+"""Frames on disk: parquet files that are written whole, or batch by batch, and appear when they are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.errors import StorageError
+from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial_path, remove
+
+BATCH_ROWS = 65_536
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a frame without its index; a column of mixed kinds is written as text. Raises StorageError."""
+    with atomic_path(path) as partial:
+        pq.write_table(to_table(frame, path), partial)
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a frame, or some of its columns; raises StorageError."""
+    with _open_parquet(path) as file, mapped_arrow(path, "read"):
+        frame: pd.DataFrame = file.read(columns=_known_columns(path, file, columns)).to_pandas()
+        return frame
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[pd.DataFrame]:
+    """Read a frame in parts of at most `rows` rows, in order; raises StorageError."""
+    with _open_parquet(path) as file:
+        wanted = _known_columns(path, file, columns)
+        with mapped_arrow(path, "read"):
+            for batch in file.iter_batches(batch_size=rows, columns=wanted):
+                yield batch.to_pandas()
+
+
+def _open_parquet(path: Path) -> Any:
+    with mapped_arrow(path, "read"):
+        return pq.ParquetFile(path)
+
+
+def _known_columns(path: Path, file: Any, columns: Sequence[str] | None) -> list[str] | None:
+    names = file.schema_arrow.names
+    if columns is not None and (missing := [column for column in columns if column not in names]):
+        raise StorageError(f"{path} has no column {missing[0]!r}.", hint=f"it has {', '.join(names)}.")
+    return None if columns is None else list(columns)
+
+
+@contextmanager
+def mapped_arrow(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn an error of pyarrow or of the operating system inside the block into a StorageError about this path."""
+    try:
+        with mapped_errors(path, verb):
+            yield
+    except pa.ArrowException as error:
+        raise StorageError(f"cannot {verb} {path}: {str(error).splitlines()[0].rstrip('.')}.") from None
+
+
+def to_table(frame: pd.DataFrame, path: Path) -> Any:
+    """Turn a frame into an arrow table without its index; a column of mixed kinds becomes text.
+
+    Raises StorageError for two columns of one name, which parquet cannot tell apart.
+    """
+    if not frame.columns.is_unique:
+        twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        raise StorageError(f"cannot write {path}: two columns are called {', '.join(twice)}.", hint="rename one.")
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        arrays = [_to_array(frame.iloc[:, position]) for position in range(frame.shape[1])]
+        return pa.table(arrays, names=[str(name) for name in frame.columns])
+
+
+def _to_array(column: pd.Series[Any]) -> Any:
+    try:
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        texts = [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
+        safe = [None if text is None else text.encode("utf-8", "replace").decode() for text in texts]
+        return pa.array(safe, pa.large_string())
+
+
+@contextmanager
+def batch_writer(path: Path) -> Iterator[BatchWriter]:
+    """Write a parquet file batch by batch; it appears when the block ends well, and vanishes when it does not.
+
+    Raises StorageError where it cannot be written, or where nothing was.
+    """
+    writer = BatchWriter(path)
+    try:
+        yield writer
+        writer.finish()
+    finally:
+        writer.discard()
+
+
+class BatchWriter:
+    """Takes batches of rows; the columns of the file grow wider where a later batch does not fit those before.
+
+    A column that comes later is null before; nulls take the type of what follows; integers and fractions become
+    fractions; anything else that differs becomes text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Touch nothing yet; the first batch opens the file."""
+        self.path = path
+        self.rows = 0
+        """Rows written so far."""
+        self._partial = partial_path(path)
+        self._schema: Any = None
+        self._writer: Any = None
+
+    def write(self, batch: Any) -> None:
+        """Add a batch: a frame, an arrow table or an arrow record batch. Raises StorageError."""
+        with mapped_arrow(self.path):
+            table = _decoded(self._as_table(batch))
+            self._open(table.schema)
+            self._writer.write_table(_fit(table, self._schema))
+        self.rows += table.num_rows
+
+    def finish(self) -> None:
+        """Complete the file and move it to its place."""
+        if self._writer is None:
+            raise StorageError(f"nothing was written to {self.path}.", hint="write a batch, if only an empty one.")
+        with mapped_arrow(self.path):
+            self._close()
+            commit(self._partial, self.path)
+
+    def discard(self) -> None:
+        """Remove what is not complete."""
+        with suppress(OSError, pa.ArrowException):  # the file goes anyway, and what went wrong before matters more
+            self._close()
+        remove(self._partial)
+
+    def _as_table(self, batch: Any) -> Any:
+        if isinstance(batch, pd.DataFrame):
+            return to_table(batch, self.path)
+        return pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+
+    def _open(self, schema: Any) -> None:
+        if self._schema is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._schema = schema
+            self._writer = pq.ParquetWriter(self._partial, schema)
+        elif not schema.equals(self._schema):
+            wider = _join(self._schema, schema)
+            if not wider.equals(self._schema):
+                self._rewrite(wider)
+
+    def _rewrite(self, schema: Any) -> None:
+        """Copy what is written so far into wider columns, part by part."""
+        self._close()
+        narrow, self._partial = self._partial, partial_path(self.path)
+        try:
+            self._writer = pq.ParquetWriter(self._partial, schema)
+            with pq.ParquetFile(narrow) as file:
+                for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                    self._writer.write_table(_fit(pa.Table.from_batches([batch]), schema))
+            self._schema = schema
+        finally:
+            remove(narrow)
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+
+def _decoded(table: Any) -> Any:
+    """Spell out columns of codes: two batches seldom agree on what a code means."""
+    types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in table.schema]
+    plain = pa.schema(list(zip(table.schema.names, types, strict=True)))
+    return table if plain.equals(table.schema) else table.cast(plain)
+
+
+def _join(one: Any, other: Any) -> Any:
+    """Give the schema that holds both: the columns of the first, then the new ones."""
+    names = list(dict.fromkeys([*one.names, *other.names]))
+    return pa.schema(
+        [(name, _join_types([s.field(name).type for s in (one, other) if name in s.names])) for name in names]
+    )
+
+
+def _join_types(types: list[Any]) -> Any:
+    schemas = [pa.schema([("column", kind)]) for kind in types]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return pa.large_string()
+
+
+def _fit(table: Any, schema: Any) -> Any:
+    columns = [
+        table[field.name].cast(field.type) if field.name in table.schema.names else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

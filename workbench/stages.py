@@ -1,0 +1,103 @@
+"""What a stage is: a step of the loop with a record, done once, under the run's lock.
+
+A finished stage is not done twice: called again, it gives the run back as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import UsageError, WorkbenchError
+from workbench.parameters import Parameters, parse_parameters
+from workbench.records import Run
+from workbench.runs import RunStore
+
+STAGES = ("ingest", "classify", "validate", "refine")
+
+LOCK_WAIT = 15
+"""Seconds to wait for a kernel of a killed process to be gone."""
+
+Show = Callable[[str], None] | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one iteration; ingest belongs to iteration 0."""
+
+    stage: str
+    iteration: int = 0
+
+
+@dataclass
+class Notes:
+    """What a stage wants remembered: the facts of its record, and how far it is."""
+
+    store: RunStore
+    run: Run
+    step: Step
+    show: Show
+    facts: dict[str, Any] = field(default_factory=dict)
+    waiting: bool = False
+    """The stage cannot go on without people."""
+
+    def progress(self, done: int, total: int | None, detail: str) -> None:
+        """Tell how far the stage is, to the store (for other processes) and to whoever looks on."""
+        self.store.set_progress(self.run.run_id, self.step.stage, self.step.iteration, done, total, detail)
+        if self.show:
+            self.show(detail)
+
+
+def parameters_of(run: Run) -> Parameters:
+    """Read a run's own parameters back."""
+    return parse_parameters(run.parameters, f"run {run.run_id}")
+
+
+def next_step(run: Run, store: RunStore) -> Step | None:
+    """Say what a run needs next; null when its iterations are all done."""
+    if not store.stage_done(run.run_id, "ingest"):
+        return Step("ingest")
+    last = parameters_of(run).run.iterations
+    for iteration in range(1, last + 1):
+        for stage in ("classify", "validate") if iteration == last else STAGES[1:]:
+            if not store.stage_done(run.run_id, stage, iteration):
+                return Step(stage, iteration)
+    return None
+
+
+def step_of(run: Run, store: RunStore, stage: str, iteration: int | None = None) -> Step:
+    """Name the step that a stage would do now: of the given iteration, or of the first that lacks it."""
+    return Step(stage, 0 if stage == "ingest" else iteration or due(run, store, stage))
+
+
+def due(run: Run, store: RunStore, stage: str) -> int:
+    """Find the first iteration that lacks a stage; the last one where none does."""
+    last = parameters_of(run).run.iterations
+    return next((k for k in range(1, last + 1) if not store.stage_done(run.run_id, stage, k)), last)
+
+
+def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
+    """Do one stage under the run's lock and record that it started and ended; a stage that is done stays as it is."""
+    store, step, run_id = notes.store, notes.step, notes.run.run_id
+    if store.stage_done(run_id, step.stage, step.iteration):
+        return store.get(run_id)
+    if needs != step and not store.stage_done(run_id, needs.stage, needs.iteration):
+        of = f" of iteration {needs.iteration}" if needs.iteration else ""
+        raise UsageError(
+            f"{step.stage} of iteration {step.iteration} needs {needs.stage}{of} first.",
+            hint=f"run `workbench {needs.stage} PARAMETERS.yaml --run-id {run_id}`.",
+        )
+    log, where = store.log(run_id), {"stage": step.stage, "iteration": step.iteration}
+    with store.lock(run_id, name="stage", wait_seconds=LOCK_WAIT):
+        store.start_stage(run_id, step.stage, step.iteration)
+        log.info("started", extra=where)
+        try:
+            work(notes)
+        except WorkbenchError as error:
+            log.error(str(error), extra=where)
+            raise
+        if not notes.waiting:
+            store.finish_stage(run_id, step.stage, step.iteration, facts=notes.facts)
+        log.info("waiting for verdicts" if notes.waiting else "done", extra={**where, "facts": notes.facts})
+    return store.get(run_id)

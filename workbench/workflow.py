@@ -1,0 +1,375 @@
+"""The loop: ingest, classify, validate, refine. Each stage calls the rooms and keeps what they give in the run store.
+
+Nothing is computed here: a stage reads artifacts, calls a room, writes artifacts, and records that it is done.
+A finished stage is not done twice: called again, it gives the run back as it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
+from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
+from workbench.parameters import IngestSection, Parameters, RefineSection, ValidateSection
+from workbench.records import CLEAN_PREFIX, Run, RunState, clean_text
+from workbench.runs import RunStore
+from workbench.settings import find_file, language
+from workbench.stages import Notes, Show, Step, due, next_step, parameters_of, perform, step_of
+
+__all__ = [
+    "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
+    "refine", "review_advice", "start", "step_of", "validate", "with_verdicts",
+]  # fmt: skip
+
+MAY_CHANGE = {
+    ("run", "iterations"),
+    ("classify", "concurrency"),
+    ("classify", "max_retries"),
+    ("validate", "verdicts"),
+}
+"""Parameters that may differ when a run goes on; any other would make it another run."""
+
+
+def check(parameters: Parameters) -> None:
+    """Find every mistake that can be found before a run starts; raises the UsageError or ReadError that names it."""
+    ingest = parameters.ingest
+    for path in ingest.input:
+        readers.check(find_file(path))
+    refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
+    dedup.STRATEGIES.get(ingest.deduplication)
+    sampling.STRATEGIES.get(parameters.validate_.strategy)
+    prompt = llm.load_prompt(find_file(parameters.classify.prompt))
+    llm.get_provider(parameters.classify.provider)
+    for example in parameters.refine.additional_examples:
+        llm.check_example(example, prompt)
+    verdicts = parameters.validate_.verdicts
+    if verdicts and not Path(verdicts).exists():
+        raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
+
+
+def start(parameters: Parameters, store: RunStore, *, run_id: str | None = None, resume: bool = False) -> Run:
+    """Create a run, or find the one to go on with.
+
+    Raises:
+        RunExists: the run id is taken and `resume` was not asked for.
+        ParameterError: the run to go on with was started with other parameters.
+    """
+    if run_id is None or not store.exists(run_id):
+        check(parameters)
+        run = store.create(parameters.to_dict(), run_id=run_id, name=parameters.run.name)
+        store.log(run.run_id).info("run created")
+        return run
+    if not resume:
+        raise RunExists(
+            f"run {run_id!r} exists already.", hint="go on with it by --resume, or choose another --run-id."
+        )
+    return _adopt(store.get(run_id), parameters, store)
+
+
+def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
+    before, now = run.parameters, parameters.to_dict()
+    changed = [(s, k) for s in now for k in now[s] if before.get(s, {}).get(k) != now[s][k]]
+    refused = [f"{section}.{key}" for section, key in changed if (section, key) not in MAY_CHANGE]
+    if refused:
+        raise ParameterError(
+            f"run {run.run_id!r} was started with other values of {', '.join(refused)}.",
+            hint="start a new run, or go on with the parameters of its run.json.",
+        )
+    return store.set_parameters(run.run_id, now) if changed else run
+
+
+def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
+    """Load the prompt of an iteration; before it is classified, the one that it will start from."""
+    if store.has(run.run_id, "prompt", iteration):
+        return llm.load_prompt(store.path(run.run_id, "prompt", iteration))
+    if iteration == 1:
+        return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
+    return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
+
+
+def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
+    """Take the verdicts from a file, in place of the gold column and of the file that the parameters name."""
+    if file is None:
+        return parameters
+    section = parameters.validate_.model_copy(update={"verdicts": file, "gold_column": None})
+    return parameters.model_copy(update={"validate_": section})
+
+
+def review_advice(run: Run, store: RunStore, iteration: int) -> str:
+    """Say in a sentence or two what people have to do now, if anything."""
+    if store.stage_done(run.run_id, "validate", iteration):
+        facts = store.facts(run.run_id, "validate", iteration)
+        return f"{facts['verdicts']} of {facts['sample']} sampled items have a verdict."
+    sheet = store.path(run.run_id, "review_sheet", iteration)
+    return (
+        f"{len(store.load(run.run_id, 'sample', iteration))} items await a review: fill in the coloured columns of"
+        f" {sheet}, save it, and go on with --run-id {run.run_id} --resume."
+    )
+
+
+# --- ingest ---------------------------------------------------------------------------------------------------------
+
+
+def ingest(parameters: Parameters, store: RunStore, *, run_id: str | None = None, show: Show = None) -> Run:
+    """Read, filter and clean the rows and find the distinct items; starts a run unless `run_id` exists."""
+    run = store.get(run_id) if run_id and store.exists(run_id) else start(parameters, store, run_id=run_id)
+    step = Step("ingest")
+    return perform(Notes(store, run, step, show), step, lambda notes: _ingest(notes, parameters.ingest))
+
+
+def _ingest(notes: Notes, options: IngestSection) -> None:
+    store, run_id = notes.store, notes.run.run_id
+    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    prepared = intake.Intake(options, pipeline)
+    with store.writer(run_id, "rows") as rows:
+        for part in prepared.parts():
+            rows.write(part)
+            notes.progress(prepared.rows, None, f"{prepared.rows:,} rows read and cleaned")
+    items = prepared.items()
+    store.save(run_id, "items", items)
+    store.save(
+        run_id, "llm_input", {"entries": items.drop(columns=["n_rows", "amount"], errors="ignore").to_dict("records")}
+    )
+    store.save(run_id, "schema", prepared.schema())
+    store.update_manifest(run_id, inputs=prepared.inputs(), pipeline=pipeline.version_fingerprint)
+    notes.facts.update(prepared.facts())
+
+
+# --- classify -------------------------------------------------------------------------------------------------------
+
+
+def classify(
+    run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
+) -> Run:
+    """Classify every item with the iteration's prompt; answers that the store has are not asked for again."""
+    step = Step("classify", iteration or due(run, store, "classify"))
+    needs = Step("ingest") if step.iteration == 1 else Step("refine", step.iteration - 1)
+    return perform(Notes(store, run, step, show), needs, lambda notes: _classify(notes, parameters))
+
+
+def _classify(notes: Notes, parameters: Parameters) -> None:
+    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.classify
+    prompt = prompt_of(notes.run, store, iteration)
+    store.save(run_id, "prompt", prompt.to_yaml(), iteration)
+    limits = llm.Limits(
+        chunk_size=options.chunk_size,
+        concurrency=options.concurrency,
+        max_retries=options.max_retries,
+        sample_size=options.sample_size,
+        seed=parameters.run.seed,
+    )
+    classifier = llm.Classifier(prompt, llm.get_provider(options.provider), limits, store.answers(llm.Answer))
+    predictions = classifier.classify(
+        store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
+    )
+    store.save(run_id, "predictions", predictions, iteration)
+    _measure(notes, classifier.processing())
+    notes.facts["prompt"] = prompt.fingerprint
+
+
+def _measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
+    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    predictions = store.load(run_id, "predictions", iteration)
+    prompt = prompt_of(notes.run, store, iteration)
+    accuracy = metrics.measure_accuracy(
+        store.validations(run_id),
+        predictions,
+        iteration=iteration,
+        example_item_ids=[example.item_id for example in prompt.examples if example.item_id],
+        weights=sampling.weights(_samples(notes)),
+    )
+    measured = metrics.iteration_metrics(
+        predictions,
+        store.load(run_id, "items"),
+        accuracy=accuracy,
+        processing=processing or store.load(run_id, "metrics", iteration)["processing"],
+    )
+    store.save(run_id, "metrics", measured, iteration)
+    if iteration > 1:
+        comparison = metrics.compare_iterations(
+            store.load(run_id, "metrics", iteration - 1),
+            measured,
+            store.load(run_id, "predictions", iteration - 1),
+            predictions,
+            iteration=iteration,
+        )
+        store.save(run_id, "comparison", comparison, iteration)
+    _note_history(notes, prompt, measured)
+
+
+def _samples(notes: Notes) -> list[pd.DataFrame]:
+    store, run_id = notes.store, notes.run.run_id
+    drawn = range(1, (store.newest(run_id, "sample") or 0) + 1)
+    return [store.load(run_id, "sample", iteration) for iteration in drawn]
+
+
+def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    before = store.load(run_id, "history")["iterations"] if store.has(run_id, "history") else []
+    entry = {
+        "iteration": iteration,
+        "prompt_fingerprint": prompt.fingerprint,
+        "examples": len(prompt.examples),
+        **{key: measured[key] for key in ("items", "accuracy", "confident_share", "ambiguous_rate", "processing")},
+    }
+    entries = [*before[: iteration - 1], entry]
+    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **metrics.summarise_history(entries)})
+    store.update_manifest(
+        run_id, prompts=[{"iteration": e["iteration"], "fingerprint": e["prompt_fingerprint"]} for e in entries]
+    )
+
+
+# --- validate -------------------------------------------------------------------------------------------------------
+
+
+def validate(
+    run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
+) -> Run:
+    """Draw the sample, take the verdicts that there are, and measure; without verdicts the run awaits its review."""
+    step = Step("validate", iteration or due(run, store, "validate"))
+    needs = Step("classify", step.iteration)
+    return perform(Notes(store, run, step, show), needs, lambda notes: _validate(notes, parameters))
+
+
+def _validate(notes: Notes, parameters: Parameters) -> None:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    if not store.has(run_id, "sample", iteration):
+        _draw_sample(notes, parameters)
+    faults = _take_verdicts(notes, parameters.validate_)
+    validations = store.validations(run_id, iteration)
+    sample = store.load(run_id, "sample", iteration)
+    notes.facts.update(sample=len(sample), verdicts=len(validations))
+    if not faults and not validations.empty:
+        store.save(run_id, "validations", validations, iteration)
+        store.save(run_id, "validations_json", metrics.validation_document(validations), iteration)
+        _measure(notes)
+    delivery.deliver(notes.run, store)
+    if faults:
+        raise VerdictError(
+            f"{len(validations)} verdicts were taken, {len(faults)} were not: {'; '.join(faults[:10])}",
+            hint="correct these rows in the file and run the same command again.",
+        )
+    notes.waiting = validations.empty
+    store.set_state(run_id, RunState.AWAITING_REVIEW if notes.waiting else RunState.RUNNING)
+
+
+def _draw_sample(notes: Notes, parameters: Parameters) -> None:
+    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
+    predictions = store.load(run_id, "predictions", iteration)
+    sample = sampling.draw(
+        predictions,
+        strategy=options.strategy,
+        size=options.sample_size,
+        seed=parameters.run.seed + iteration,
+        exclude=store.validations(run_id)["item_id"],
+        confidence_threshold=options.confidence_threshold,
+    )
+    store.save(run_id, "sample", sample, iteration)
+    if options.gold_column is None:
+        _write_review_sheet(notes.run, store, iteration)
+    notes.facts["sampling"] = sampling.sampling_stats(
+        predictions, sample, options.confidence_threshold, target_size=options.sample_size
+    )
+
+
+def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
+    """Keep the verdicts that the gold column, the verdicts file or the filled-in review sheet give."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    sample = store.load(run_id, "sample", iteration)
+    prompt = prompt_of(notes.run, store, iteration)
+    if options.gold_column:
+        gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
+        taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
+    else:
+        file = Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration)
+        known = set(store.validations(run_id)["item_id"]) - set(sample["item_id"])
+        raw = review.read_verdicts(file)
+        taken = review.take_verdicts(
+            raw[~raw["item_id"].isin(known)], sample, prompt.category_names, prompt.find_category
+        )
+    validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=_texts(store, run_id))
+    store.add_validations(run_id, validations)
+    return list(taken.faults)
+
+
+def _texts(store: RunStore, run_id: str) -> pd.Series[str]:
+    """Give each item's clean text, by item id."""
+    items = store.load(run_id, "items").set_index("item_id")
+    fields = items[[column for column in items if column.startswith(CLEAN_PREFIX)]]
+    return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
+
+
+# --- refine ---------------------------------------------------------------------------------------------------------
+
+
+def refine(
+    run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
+) -> Run:
+    """Put validated examples into the next prompt; raises VerdictError where there is nothing to learn from."""
+    step = Step("refine", iteration or due(run, store, "refine"))
+    needs = Step("validate", step.iteration)
+    return perform(Notes(store, run, step, show), needs, lambda notes: _refine(notes, parameters.refine))
+
+
+def _refine(notes: Notes, options: RefineSection) -> None:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    validations = store.validations(run_id)
+    refinement = llm.refine_prompt(
+        prompt_of(notes.run, store, iteration),
+        validations.assign(text=validations["item_id"].map(_texts(store, run_id))),
+        max_examples=options.max_examples,
+        max_tokens=options.max_tokens,
+        additional_examples=options.additional_examples,
+    )
+    store.save(run_id, "prompt_diff", refinement.diff, iteration)
+    store.save(run_id, "refined_prompt", refinement.prompt.to_yaml(), iteration)
+    notes.facts.update(refinement.improvement_metrics(), summary=refinement.summary)
+
+
+# --- looking back ---------------------------------------------------------------------------------------------------
+
+
+def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:
+    """Compare two iterations of a run, the last two by default; raises UsageError where there are not two."""
+    newest = store.newest(run.run_id, "predictions") or 0
+    second = second or newest
+    first = first or second - 1
+    if not 1 <= first < second <= newest:
+        raise UsageError(
+            f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
+            hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
+        )
+    return metrics.compare_iterations(
+        store.load(run.run_id, "metrics", first),
+        store.load(run.run_id, "metrics", second),
+        store.load(run.run_id, "predictions", first),
+        store.load(run.run_id, "predictions", second),
+        iteration=second,
+        baseline_iteration=first,
+    )
+
+
+def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str:
+    """Make sure that there is a review sheet for an iteration's sample; says where it lies and how to hand it back."""
+    iteration = iteration or store.newest(run.run_id, "sample")
+    if not iteration or not store.has(run.run_id, "sample", iteration):
+        raise UsageError(
+            f"run {run.run_id!r} has no sample to review yet.", hint="classify it first: `workbench run … --resume`."
+        )
+    if not store.has(run.run_id, "review_sheet", iteration):
+        _write_review_sheet(run, store, iteration)
+    return review_advice(run, store, iteration)
+
+
+def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:
+    review.write_review_sheet(
+        store.path(run.run_id, "review_sheet", iteration),
+        store.load(run.run_id, "sample", iteration),
+        store.load(run.run_id, "items"),
+        prompt_of(run, store, iteration).category_names,
+        language=language(),
+    )

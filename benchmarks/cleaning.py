@@ -16,9 +16,11 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,14 +30,17 @@ from workbench.refinery.steps import TokenStep
 
 Clean = Callable[[str], str]
 
-WORDS = """servicio mantenimiento instalación vinil lona impresión publicidad espectacular renta hospedaje viáticos gasolina
-papelería tóner cartucho hojas carpeta café agua garrafón transporte flete mensajería boleto avión hotel alimentos consumo
-evento conferencia curso capacitación libro licencia software equipo cómputo laptop teléfono celular internet limpieza
-vigilancia fumigación jardinería pintura aceite filtro llanta batería camioneta reparación eléctrico plomería señalización
-promoción degustación edecán stand exhibidor volante tríptico diseño gráfico fotografía vídeo audio iluminación templete
-mobiliario banquete piñata año montaña niño compañía Monterrey Guadalajara México Querétaro""".split()
-SHORT = "SERV. MTTO INST. PZA PZAS. KG LTS MTS PAQ. CJA PUB. PROMO ESPECT HOSP. VIAT TRANSP. FACT. REF. DEPTO. NO. S.A. C.V.".split()
-SMALL = "de la del para en el y con por los a".split()
+WORDS = (
+    "servicio mantenimiento instalación vinil lona impresión publicidad espectacular renta hospedaje viáticos gasolina "
+    "papelería tóner cartucho hojas carpeta café agua garrafón transporte flete mensajería boleto avión hotel "
+    "alimentos evento curso capacitación libro licencia software equipo cómputo laptop teléfono celular internet "
+    "vigilancia fumigación jardinería pintura aceite filtro llanta batería camioneta reparación eléctrico plomería "
+    "promoción degustación edecán stand exhibidor volante tríptico diseño gráfico fotografía vídeo audio iluminación "
+    "mobiliario banquete piñata año montaña niño compañía señalización templete consumo limpieza Monterrey Querétaro"
+)
+SHORT = "SERV. MTTO INST. PZA PZAS. KG LTS MTS PAQ. CJA PUB. PROMO HOSP. VIAT TRANSP. FACT. REF. DEPTO. NO. S.A. C.V."
+SMALL = "de la del para en el y con por los a"
+VOCABULARY = (WORDS.split(), SHORT.split(), SMALL.split())
 SIGNS = ["-", "/", ", ", ": ", " (", ") ", "  ", ".", " & "]
 
 
@@ -52,7 +57,7 @@ def _line(draw: random.Random) -> str:
     wanted = draw.randint(20, 80)
     text = str(draw.randint(1, 999)) if draw.random() < 0.2 else ""
     while len(text) < wanted:
-        kind = draw.choices((WORDS, SHORT, SMALL), (60, 22, 18))[0]
+        kind = draw.choices(VOCABULARY, (60, 22, 18))[0]
         text += (draw.choice(SIGNS) if draw.random() < 0.15 else " ") + draw.choice(kind)
     if draw.random() < 0.001:
         text += draw.choice(("™", " ½", " “oferta”", " 🎉", " ß"))
@@ -128,29 +133,36 @@ def measure(pipeline: str, column: pd.Series[str], repetitions: int) -> dict[str
             "wall_s": wall,
             "cpu_s": cpu,
             "rows_per_s": len(column) / wall,
-            "peak_mb": peak(name, pipeline, len(column)),
+            "peak_mb": peak(name, pipeline, column),
         }
         for name, (wall, cpu) in medians.items()
     }
 
 
-def peak(name: str, pipeline: str, rows: int) -> float:
+def peak(name: str, pipeline: str, column: pd.Series[str]) -> float:
     """Measure the memory that one way takes on top of the column, in MB, in a process of its own."""
-    command = [sys.executable, __file__, "--rows", str(rows), "--memory", name, pipeline]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "column.feather"
+        column.to_frame().to_feather(path, compression="uncompressed")
+        command = [sys.executable, __file__, "--memory", name, pipeline, str(path)]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def memory(name: str, pipeline: str, rows: int) -> float:
-    column = expense_lines(rows)
+def memory(name: str, pipeline: str, path: str) -> float:
+    column = pd.read_feather(path)["LineDescription"]
     function = way(name, pipeline)
     function(column.head(1000))
-    before = _resident()
-    function(column)
-    return max(0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+    before = _peak_mb()
+    result = function(column)
+    assert len(result) == len(column)
+    return _peak_mb() - before
 
 
-def _resident() -> float:
-    """Peak so far, in MB: making the column needs no more than what stays of it and its Python texts."""
+def _peak_mb() -> float:
+    """The peak of this process; where Linux tells it, without what the parent process held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -175,10 +187,10 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--pipelines", nargs="+", default=["v1", "v2", "v3"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
-        print(memory(*options.memory, options.rows))
+        print(memory(*options.memory))
         return
     column = expense_lines(options.rows)
     results = [measure(name, column, options.repetitions) for name in options.pipelines]

@@ -76,7 +76,7 @@ def test_files_and_functions_are_small_and_parameters_few(path):
 
 
 def test_help_needs_no_heavy_import():
-    heavy = "pandas, numpy, pyarrow, sqlalchemy, papermill, sklearn, matplotlib, pydantic".split(", ")
+    heavy = ["pandas", "numpy", "pyarrow", "sqlalchemy", "papermill", "sklearn", "matplotlib", "pydantic"]
     program = (
         "import sys, workbench.cli\n"
         "try: workbench.cli.main(['--help'])\n"

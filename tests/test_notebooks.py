@@ -41,7 +41,7 @@ def test_parameters_arrive_and_every_cell_is_completed(write):
 
 def test_an_unknown_parameter_is_refused_before_a_kernel_starts(write):
     source, output = write("iteration = 1", "print(iteration)")
-    with pytest.raises(ParameterError, match="no parameter 'iterations'.*did you mean 'iteration'"):
+    with pytest.raises(ParameterError, match=r"no parameter 'iterations'.*did you mean 'iteration'"):
         execute(source, output, {"iterations": 2})
     assert not output.exists()
 
@@ -82,6 +82,24 @@ def test_a_time_out_is_a_failure_and_not_a_completion(write):
     assert statuses(output) == ["completed", "failed", "pending"]
 
 
+CLEANING_UP = """\
+import time
+from pathlib import Path
+Path("begun").touch()
+try:
+    time.sleep(60)
+finally:
+    Path("cleaned").touch()
+"""
+
+SLEEPING = """\
+import os, time
+from pathlib import Path
+Path("pid").write_text(str(os.getpid()))
+Path("begun").touch()
+time.sleep(120)
+"""
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -104,8 +122,7 @@ def wait_for(path, seconds=60):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_lets_the_cell_clean_up(write, tmp_path, number):
-    sleeping = "import time\nfrom pathlib import Path\nPath('begun').touch()\ntry:\n    time.sleep(60)\nfinally:\n    Path('cleaned').touch()"
-    source, output = write("a = 1", sleeping, "print(a)")
+    source, output = write("a = 1", CLEANING_UP, "print(a)")
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, source, output], cwd=tmp_path)
     wait_for(tmp_path / "begun")
     process.send_signal(number)
@@ -116,8 +133,7 @@ def test_an_interrupt_lets_the_cell_clean_up(write, tmp_path, number):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
 def test_the_kernel_dies_with_a_killed_process(write, tmp_path):
-    sleeping = "import os, time\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\nPath('begun').touch()\ntime.sleep(120)"
-    source, output = write("a = 1", sleeping)
+    source, output = write("a = 1", SLEEPING)
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, source, output], cwd=tmp_path)
     wait_for(tmp_path / "begun")
     kernel = int((tmp_path / "pid").read_text())

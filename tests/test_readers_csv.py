@@ -35,7 +35,9 @@ def test_a_table_written_by_pandas_is_read_back_equal(tmp_path):
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
-NASTY = st.sampled_from(["", " ", '"', '""', ",", ";", "\t", "|", "\n", "\r\n", "\r", "a,b", '"x"', " x", "01", "1e5", "ñ"])
+NASTY = st.sampled_from(
+    ["", " ", '"', '""', ",", ";", "\t", "|", "\n", "\r\n", "\r", "a,b", '"x"', " x", "01", "1e5", "ñ"]
+)
 WORDS = st.one_of(NASTY, CELLS).map(lambda text: text if not text.isdecimal() else f"x{text}")
 TABLES = st.integers(1, 4).flatmap(
     lambda width: st.lists(st.lists(WORDS, min_size=width, max_size=width), min_size=1, max_size=8)
@@ -69,7 +71,11 @@ def test_any_table_of_texts_is_read_back_identical(tmp_path_factory, rows, delim
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.sampled_from(["Taxi, hotel", "12.5", "a;b", "x|y", "ñ", ""]), min_size=3, max_size=3), min_size=2))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["Taxi, hotel", "12.5", "a;b", "x|y", "ñ", ""]), min_size=3, max_size=3), min_size=2
+    )
+)
 def test_the_delimiter_of_a_regular_table_is_found(tmp_path_factory, rows):
     for delimiter in ",;\t|":
         text = io.StringIO(newline="")
@@ -137,14 +143,18 @@ def test_only_the_empty_field_is_null(tmp_path, word):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
 def test_spanish_text_is_read_in_every_usual_encoding(tmp_path, encoding):
-    text = "Descripción;Año\nInstalación eléctrica – peña «Ñandú»;2024\n".replace("–", "-" if encoding == "latin-1" else "–")
+    text = "Descripción;Año\nInstalación eléctrica – peña «Ñandú»;2024\n".replace(
+        "–", "-" if encoding == "latin-1" else "–"
+    )
     table = read(write(tmp_path, text, encoding=encoding))
     assert table.columns.tolist() == ["Descripción", "Año"]
     assert table.iloc[0, 0].startswith("Instalación eléctrica")
     assert table.iloc[0, 0].endswith("peña «Ñandú»")
 
 
-@pytest.mark.parametrize(("encoding", "text"), [("cp850", "Instalación de cañería"), ("mac-roman", "Instalación de cañería")])
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("cp850", "Instalación de cañería"), ("mac-roman", "Instalación de cañería")]
+)
 def test_spanish_text_from_dos_and_from_old_macs_is_recognised(tmp_path, encoding, text):
     path = write(tmp_path, f"Concepto;n\n{text};1\n", encoding=encoding)
     assert (read(path).iloc[0, 0], found(path)["encoding"]) == (text, encoding)
@@ -185,7 +195,7 @@ def test_the_header_row_can_be_named(tmp_path):
 
 
 def test_a_header_row_behind_the_end_is_refused(tmp_path):
-    with pytest.raises(ReadError, match="no header in row 9.*it has 2 rows"):
+    with pytest.raises(ReadError, match=r"no header in row 9.*it has 2 rows"):
         read(write(tmp_path, "a,b\n1,2\n"), header_row=9)
 
 
@@ -240,7 +250,9 @@ def test_nul_bytes_are_removed_and_noted(tmp_path):
 
 
 def test_a_file_with_one_column_keeps_its_commas(tmp_path):
-    path = write(tmp_path, "Descripción\nTaxi, aeropuerto\nComida\nHotel, dos noches, centro\nRenta\nLuz\n", "textos.txt")
+    path = write(
+        tmp_path, "Descripción\nTaxi, aeropuerto\nComida\nHotel, dos noches, centro\nRenta\nLuz\n", "textos.txt"
+    )
     assert read(path)["Descripción"].tolist()[0] == "Taxi, aeropuerto"
 
 

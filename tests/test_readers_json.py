@@ -46,10 +46,13 @@ def test_one_record_per_line_is_read_back_equal(tmp_path, name):
     pd.testing.assert_frame_equal(read(write(tmp_path, lines(*ROWS), name)), TABLE)
 
 
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False))
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False)
+)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 RECORDS = st.lists(
-    st.dictionaries(st.sampled_from("abc"), st.one_of(SCALARS, TEXTS, st.lists(TEXTS, max_size=2)), min_size=1), min_size=1
+    st.dictionaries(st.sampled_from("abc"), st.one_of(SCALARS, TEXTS, st.lists(TEXTS, max_size=2)), min_size=1),
+    min_size=1,
 )
 
 

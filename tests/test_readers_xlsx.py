@@ -50,7 +50,16 @@ def test_batches_together_are_the_whole_table(tmp_path, rows):
 
 
 def test_a_column_that_mixes_types_becomes_faithful_text(tmp_path):
-    values = ["00123", 123, 12.5, True, date(2024, 1, 5), datetime(2024, 1, 5, 14, 30), time(9, 15), timedelta(hours=26)]
+    values = [
+        "00123",
+        123,
+        12.5,
+        True,
+        date(2024, 1, 5),
+        datetime(2024, 1, 5, 14, 30),
+        time(9, 15),
+        timedelta(hours=26),
+    ]
     table = read(write(tmp_path, Ene=[["id", "x"], *([n, value] for n, value in enumerate(values))]))
     expected = ["00123", "123", "12.5", "TRUE", "2024-01-05", "2024-01-05 14:30:00", "09:15:00", "26:00:00"]
     assert table["x"].tolist() == expected
@@ -103,7 +112,10 @@ def test_a_sheet_is_chosen_by_name_or_number(tmp_path, sheet):
 
 
 def test_a_sheet_whose_name_is_a_number_is_found_by_it(tmp_path):
-    assert len(read(write(tmp_path, **{"2023": [HEADER, ["a", 1]], "2024": [HEADER, ["a", 1], ["b", 2]]}), sheet=2024)) == 2
+    assert (
+        len(read(write(tmp_path, **{"2023": [HEADER, ["a", 1]], "2024": [HEADER, ["a", 1], ["b", 2]]}), sheet=2024))
+        == 2
+    )
 
 
 @pytest.mark.parametrize("sheet", ["Enero", 7, -1])
@@ -115,7 +127,15 @@ def test_an_unknown_sheet_is_answered_with_the_names(tmp_path, sheet):
 
 
 def test_titles_and_blank_rows_above_the_header_are_passed_over(tmp_path):
-    rows = [[], ["Reporte de ventas"], ["Sucursal", "Centro"], [], ["Fecha", "Concepto", "Importe"], [1, "Taxi", 80], [2, "x", 3]]
+    rows = [
+        [],
+        ["Reporte de ventas"],
+        ["Sucursal", "Centro"],
+        [],
+        ["Fecha", "Concepto", "Importe"],
+        [1, "Taxi", 80],
+        [2, "x", 3],
+    ]
     path = write(tmp_path, Ene=rows)
     assert read(path).columns.tolist() == ["Fecha", "Concepto", "Importe"]
     assert inspect_files(path).files[0].options["header_row"] == 4
@@ -131,6 +151,13 @@ def test_blank_rows_and_unnamed_empty_columns_are_dropped(tmp_path):
     table = read(write(tmp_path, Ene=rows))
     assert table.columns.tolist() == ["Total", "column_2", "Total_2"]
     assert table["Total"].tolist() == [1, 3]
+
+
+def test_a_row_that_only_names_groups_of_columns_is_not_the_header(tmp_path):
+    groups = ["Proveedor", None, None, "Compra", None, None, "Pago", "Notas"]
+    names = ["RFC", "Nombre", "Estado", "Fecha", "Concepto", "Importe", "Forma", "Notas"]
+    table = read(write(tmp_path, Ene=[groups, names, ["AAA", "Ana", "CDMX", 45000, "Taxi", 80, "Efectivo", "x"]]))
+    assert table.columns.tolist() == names
 
 
 def test_a_header_of_numbers_and_dates_becomes_text(tmp_path):

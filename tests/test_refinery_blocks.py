@@ -11,7 +11,7 @@ NAMES = ("v1", "v2", "v3")
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 parts = st.one_of(
-    st.sampled_from("inst pza de la no. n° 5 i.v.a. s.a. ??? COCA-COLA ½ ß µ æ ™ é Ñ ø ð".split()),
+    st.sampled_from(["inst", "pza", "de", "la", "no.", "n°", "5", "i.v.a.", "s.a.", "???", "COCA-COLA", *"½ßµæ™éÑøð"]),
     st.sampled_from([" ", "  ", "\n", "\0", "\xa0", "\x85", "\xad", "."]),
     st.text(st.characters(max_codepoint=255), max_size=3),
     st.text(st.characters(exclude_categories=()), max_size=3),
@@ -20,7 +20,7 @@ columns = st.lists(st.one_of(st.none(), st.lists(parts, max_size=8).map("".join)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(texts=columns)
 def test_the_block_path_gives_what_the_plain_steps_give(name: str, texts: list[str | None]) -> None:
     pipeline = get_pipeline(name)

@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -418,6 +419,28 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(store: RunStore, cap
     for run_id in ("broken", "odd", "list"):
         with pytest.raises(StorageError, match=r"run\.json"):
             store.get(run_id)
+
+
+def test_verdicts_that_cannot_be_read_do_not_hide_their_run(store: RunStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.create({}, run_id="one")
+    store.save("one", "validations", verdicts("a"), 1)
+    store.path("one", "validations", 2).parent.mkdir()
+    store.path("one", "validations", 2).write_text("no parquet")
+    shutil.copytree(store.folder / "one", store.folder / "copy")
+    assert store.validations("copy")["item_id"].tolist() == ["a"]
+    assert "iteration_002" in caplog.text
+
+
+def test_numbers_of_numpy_are_taken(store: RunStore) -> None:
+    store.create({}, run_id="one")
+    store.set_progress("one", "classify", np.int64(1), np.int64(5), np.int64(9))  # type: ignore[arg-type]
+    store.start_stage("one", "classify", np.int64(2))  # type: ignore[arg-type]
+    store.add_validations("one", verdicts("a"))
+    now = store.progress("one")
+    assert now is not None
+    assert (now["done"], now["total"]) == (5, 9)
+    assert len(store.validations("one", np.int64(1))) == 1  # type: ignore[arg-type]
+    assert store.get("one").iteration == 2
 
 
 def test_a_removed_folder_is_a_removed_run_whose_id_is_free_again(store: RunStore) -> None:

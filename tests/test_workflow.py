@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from workbench import delivery, stages, workflow
-from workbench.errors import ParameterError, RunExists, UsageError, VerdictError
+from workbench.errors import ColumnNotFound, ParameterError, RunExists, UsageError, VerdictError
 from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import open_store
@@ -186,6 +186,16 @@ def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_n
         loop(load_parameters("run.yaml", ["ingest.pipeline=v1"]), store)
     run = loop(load_parameters("run.yaml", ["run.iterations=3"]), store)
     assert store.stage_done(run.run_id, "validate", 3)
+
+
+def test_parameters_may_still_change_where_nothing_was_made_from_them(project, store):
+    with pytest.raises(ColumnNotFound):
+        loop(load_parameters("run.yaml", ["ingest.columns=[Conceptos]"]), store)
+    run = loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+    assert store.stage_done(run.run_id, "validate", 1)
+    loop(load_parameters("run.yaml", ["refine.max_examples=3"]), store)
+    with pytest.raises(ParameterError, match=r"refine\.max_examples"):
+        loop(load_parameters("run.yaml", ["refine.max_examples=4"]), store)
 
 
 def test_export_writes_every_kind_of_file(parameters, store, project):

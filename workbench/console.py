@@ -217,8 +217,13 @@ def schema(found: dict[str, Any]) -> str:
 def _file_schema(file: dict[str, Any]) -> str:
     if file.get("fault"):
         return f"{file['path']}: {file['fault']}"
-    found = ", ".join(f"{name} {value}" for name, value in file["options"].items() if value is not None)
+    found = ", ".join(
+        f"{name} {value!r}" if name == "delimiter" else f"{name} {value}"
+        for name, value in file["options"].items()
+        if value is not None
+    )
     title = f"{file['path']}: {file['rows']:,} rows, {len(file['columns'])} columns ({found})"
     columns = pd.DataFrame(file["columns"])
     columns["samples"] = columns["samples"].map(lambda values: " | ".join(str(value) for value in values))
-    return f"{title}\n\n{table(columns)}"
+    notes = "".join(f"\nnote: {note}" for note in file["notes"])
+    return f"{title}{notes}\n\n{table(columns)}"

@@ -77,8 +77,9 @@ class ItemTable:
 class Intake:
     """Reads the input of a run once and counts what it sees on the way."""
 
-    def __init__(self, options: IngestSection, pipeline: Pipeline) -> None:
+    def __init__(self, options: IngestSection, pipeline: Pipeline, *, gold_column: str | None = None) -> None:
         self.options = options
+        self._wanted = {"ingest.amount_column": options.amount_column, "validate.gold_column": gold_column}
         self.pipeline = pipeline
         self.rows = 0
         self.clean_columns = [clean_name(column) for column in options.columns]
@@ -92,17 +93,30 @@ class Intake:
     def parts(self) -> Iterator[pd.DataFrame]:
         """Give the prepared rows, batch by batch; ends with every count complete."""
         for path in self.paths:
+            in_file = 1
             for batch in readers.batches(path, rows=BATCH_ROWS, **self.options.reading()):
-                yield self._prepare(batch, path)
+                yield self._prepare(batch, path, in_file)
+                in_file += len(batch)
 
-    def _prepare(self, batch: pd.DataFrame, path: Path) -> pd.DataFrame:
+    def _prepare(self, batch: pd.DataFrame, path: Path, in_file: int) -> pd.DataFrame:
+        """Prepare a batch whose first row is the `in_file`-th data row of its file."""
+        self._require(batch, path)
         frame = self._stored_names(batch)
         frame.insert(0, "row_id", range(self.rows, self.rows + len(frame)))
         part = partition(frame, self.options, self.pipeline)
         part.insert(1, "source_file", path.name)
-        part.insert(2, "source_row", range(1 + self.rows, 1 + self.rows + len(frame)))
+        part.insert(2, "source_row", range(in_file, in_file + len(frame)))
         self._count(part)
         return part
+
+    def _require(self, batch: pd.DataFrame, path: Path) -> None:
+        """Find out about columns that only later stages need before any work is done."""
+        wanted = [*self._wanted.items(), *(("ingest.filters", name) for name in self.options.filters)]
+        for parameter, column in wanted:
+            if column is not None and column not in batch.columns:
+                raise ColumnNotFound(
+                    f"there is no column {column!r} in {path.name} ({parameter}).", hint=nearest(column, batch.columns)
+                )
 
     def _stored_names(self, batch: pd.DataFrame) -> pd.DataFrame:
         """Rename the original columns that would clash with our own, and remember how."""
@@ -125,13 +139,7 @@ class Intake:
 
     def _amounts(self, kept: pd.DataFrame) -> pd.Series[float] | None:
         column = self.options.amount_column
-        if column is None:
-            return None
-        if column not in kept.columns:
-            raise ColumnNotFound(
-                f"there is no column {column!r} (ingest.amount_column).", hint=nearest(column, self._columns)
-            )
-        return readers.amounts(kept[column])
+        return None if column is None else readers.amounts(kept[self._columns[column]])
 
     def items(self) -> pd.DataFrame:
         """Give the items in the order of their first rows: item_id, n_rows, amount where named, clean fields."""

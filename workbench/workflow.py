@@ -13,24 +13,24 @@ import pandas as pd
 
 from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
-from workbench.parameters import IngestSection, Parameters, RefineSection, ValidateSection
+from workbench.parameters import Parameters, RefineSection, ValidateSection
 from workbench.records import CLEAN_PREFIX, Run, RunState, clean_text
 from workbench.runs import RunStore
 from workbench.settings import find_file, language
-from workbench.stages import Notes, Show, Step, due, next_step, parameters_of, perform, step_of
+from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
     "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
     "refine", "review_advice", "start", "step_of", "validate", "with_verdicts",
 ]  # fmt: skip
 
-MAY_CHANGE = {
+ALWAYS_FREE = {
     ("run", "iterations"),
     ("classify", "concurrency"),
     ("classify", "max_retries"),
     ("validate", "verdicts"),
 }
-"""Parameters that may differ when a run goes on; any other would make it another run."""
+"""Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
 
 
 def check(parameters: Parameters) -> None:
@@ -70,15 +70,21 @@ def start(parameters: Parameters, store: RunStore, *, run_id: str | None = None,
 
 
 def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
+    """Go on with a run, with parameters that may differ where nothing has been made from them yet."""
     before, now = run.parameters, parameters.to_dict()
     changed = [(s, k) for s in now for k in now[s] if before.get(s, {}).get(k) != now[s][k]]
-    refused = [f"{section}.{key}" for section, key in changed if (section, key) not in MAY_CHANGE]
+    if not changed:
+        return run
+    used = {stage for stage in STAGES if store.stage_done(run.run_id, stage, 0 if stage == "ingest" else 1)}
+    used |= {"run"} if "ingest" in used else set()
+    refused = [f"{s}.{k}" for s, k in changed if s in used and (s, k) not in ALWAYS_FREE]
     if refused:
         raise ParameterError(
-            f"run {run.run_id!r} was started with other values of {', '.join(refused)}.",
+            f"run {run.run_id!r} was made with other values of {', '.join(refused)}.",
             hint="start a new run, or go on with the parameters of its run.json.",
         )
-    return store.set_parameters(run.run_id, now) if changed else run
+    check(parameters)
+    return store.set_parameters(run.run_id, now)
 
 
 def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
@@ -117,13 +123,13 @@ def ingest(parameters: Parameters, store: RunStore, *, run_id: str | None = None
     """Read, filter and clean the rows and find the distinct items; starts a run unless `run_id` exists."""
     run = store.get(run_id) if run_id and store.exists(run_id) else start(parameters, store, run_id=run_id)
     step = Step("ingest")
-    return perform(Notes(store, run, step, show), step, lambda notes: _ingest(notes, parameters.ingest))
+    return perform(Notes(store, run, step, show), step, lambda notes: _ingest(notes, parameters))
 
 
-def _ingest(notes: Notes, options: IngestSection) -> None:
-    store, run_id = notes.store, notes.run.run_id
+def _ingest(notes: Notes, parameters: Parameters) -> None:
+    store, run_id, options = notes.store, notes.run.run_id, parameters.ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    prepared = intake.Intake(options, pipeline)
+    prepared = intake.Intake(options, pipeline, gold_column=parameters.validate_.gold_column)
     with store.writer(run_id, "rows") as rows:
         for part in prepared.parts():
             rows.write(part)

@@ -54,8 +54,19 @@ def find_header(rows: Sequence[Sequence[object]]) -> int | None:
     usual = _usual_width(rows[:SAMPLE_ROWS])
     for position, (row, count) in enumerate(zip(rows, counts, strict=False)):
         if _extent(row) >= REACHED_SHARE * usual and count >= FILLED_SHARE * usual:
-            return position
+            return _below_groups(rows, position, usual)
     return counts.index(max(counts))
+
+
+def _below_groups(rows: Sequence[Sequence[object]], position: int, usual: int) -> int:
+    """Go on to the row of names where the found one only names groups of columns, in merged cells."""
+    if usual - filled(rows[position]) < 3:
+        return position
+    for below in (position + 1, position + 2):
+        cells = [cell for cell in rows[below] if not is_blank(cell)] if below < len(rows) else []
+        if len(cells) >= REACHED_SHARE * usual > filled(rows[position]) and all(map(_is_word, cells)):
+            return below
+    return position
 
 
 def _usual_width(rows: Sequence[Sequence[object]]) -> int:

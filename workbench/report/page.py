@@ -13,7 +13,6 @@ from workbench.report.summary import iterations, summary
 from workbench.runs import RunStore
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-MOVES_SHOWN = 15
 DIFF_LINES = 400
 
 
@@ -42,7 +41,6 @@ def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
         "iterations": iterations(store, run_id),
         "metrics": metrics,
         "comparison": comparison,
-        "moves": comparison["distribution_comparison"]["moves"][:MOVES_SHOWN] if comparison else [],
         "diffs": _diffs(store, run_id),
         "plots": {
             "deduplication": _picture(plots.deduplication(store.facts(run_id, "ingest"))),

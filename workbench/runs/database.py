@@ -144,6 +144,12 @@ class Transaction:
         query = sa.select(METADATA.tables[table]).where(*_conditions(table, where))
         return [dict(row) for row in self.connection.execute(query).mappings()]
 
+    def row_to_change(self, table: str, **where: object) -> dict[str, Any] | None:
+        """Give the one row whose columns have these values; nobody else changes it until this transaction ends."""
+        query = sa.select(METADATA.tables[table]).where(*_conditions(table, where)).with_for_update()
+        row = self.connection.execute(query).mappings().first()
+        return None if row is None else dict(row)
+
     def rows_in(self, table: str, column: str, values: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Give the rows whose column holds one of the values, however many there are."""
         wanted = list(dict.fromkeys(values))
@@ -156,13 +162,16 @@ class Transaction:
         """Add a row unless its key is taken; say whether it was added."""
         keys = _keys(table)
         statement = self._insert(table).on_conflict_do_nothing(index_elements=keys)
-        return bool(self.connection.execute(statement, _storable(row)).rowcount == 1)
+        statement = statement.returning(METADATA.tables[table].c[keys[0]])
+        return self.connection.execute(statement, _storable(row)).first() is not None
 
     def upsert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows; one whose key is there replaces what was there."""
         if not rows:
             return
         keys = _keys(table)
+        # All writers touch rows in the same order, so that no two wait for each other.
+        rows = sorted(rows, key=lambda row: [row[key] for key in keys])
         insert = self._insert(table)
         changed = {name: insert.excluded[name] for name in METADATA.tables[table].c.keys() if name not in keys}  # noqa: SIM118
         statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
@@ -368,11 +377,17 @@ def _keys(table: str) -> list[str]:
 
 def _conditions(table: str, where: Mapping[str, object]) -> list[sa.ColumnElement[bool]]:
     columns = METADATA.tables[table].c
-    return [columns[name] == value for name, value in where.items()]
+    return [columns[name] == value for name, value in _storable(where).items()]
 
 
 def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _storable_text(value) if isinstance(value, str) else value for name, value in row.items()}
+    return {name: _storable_value(value) for name, value in row.items()}
+
+
+def _storable_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable_text(value)
+    return value.item() if hasattr(value, "item") else value  # numpy's numbers are unknown to databases
 
 
 def _storable_text(text: str) -> str:

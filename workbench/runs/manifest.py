@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 import workbench
-from workbench.errors import StorageError, UsageError
+from workbench.errors import StorageError, UsageError, WorkbenchError
 from workbench.records import RunState
 from workbench.runs.artifacts import read_json
 from workbench.runs.database import now
@@ -108,9 +109,18 @@ def read_kept(folder: Path) -> Kept:
         stages = [_stage_row(folder.name, stage) for stage in content.get("stages", [])]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} does not describe a run ({error}).", hint="it was changed by hand.") from None
-    files = sorted(folder.glob("iteration_*/validations.parquet"))
-    validations = [{"run_id": folder.name, **row} for file in files for row in to_rows(read_parquet(file))]
-    return Kept(run, stages, validations)
+    return Kept(run, stages, [{"run_id": folder.name, **row} for row in _read_validations(folder)])
+
+
+def _read_validations(folder: Path) -> list[dict[str, Any]]:
+    """Read the exported verdicts; a file that cannot be read is warned about, and does not hide the run."""
+    rows: list[dict[str, Any]] = []
+    for file in sorted(folder.glob("iteration_*/validations.parquet")):
+        try:
+            rows += to_rows(read_parquet(file))
+        except WorkbenchError as error:
+            logging.getLogger("workbench.runs").warning("the verdicts of %s are not taken: %s", file, error)
+    return rows
 
 
 def _run_row(run_id: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class RunRows:
         if not folder.is_dir():
             if self._database.is_sqlite:  # somebody removed the folder of an earlier run of that id: forget its rows
                 transaction.delete("runs", run_id=run_id)
+            elif transaction.rows("runs", run_id=run_id):  # it may lie in another folder that uses this database
+                return False
             with mapped_errors(folder):
                 folder.mkdir()
         return not (folder / manifests.FILE).is_file()
@@ -112,13 +114,20 @@ class RunRows:
 
 
 def described(transaction: Transaction, run_id: str) -> dict[str, Any]:
-    """Give the content of `run.json` as the database has it now."""
-    return manifests.describe(run_row(transaction, run_id), transaction.rows("stages", run_id=run_id))
+    """Give the content of `run.json` as the database has it now; raises RunNotFound where the run has gone."""
+    runs = transaction.rows("runs", run_id=run_id)
+    if not runs:
+        raise _gone(run_id)
+    return manifests.describe(runs[0], transaction.rows("stages", run_id=run_id))
 
 
-def run_row(transaction: Transaction, run_id: str) -> dict[str, Any]:
-    """Give the row of a run that was there a moment ago; raises RunNotFound where it has gone since."""
-    rows = transaction.rows("runs", run_id=run_id)
-    if not rows:
-        raise RunNotFound(f"run {run_id!r} was removed while it worked.")
-    return rows[0]
+def row_to_change(transaction: Transaction, run_id: str) -> dict[str, Any]:
+    """Give the row of a run that nobody else changes meanwhile; raises RunNotFound where the run has gone."""
+    row = transaction.row_to_change("runs", run_id=run_id)
+    if row is None:
+        raise _gone(run_id)
+    return row
+
+
+def _gone(run_id: str) -> RunNotFound:
+    return RunNotFound(f"run {run_id!r} was removed while it worked.")

@@ -29,7 +29,7 @@ from workbench.runs.listing import list_frame
 from workbench.runs.locks import file_lock
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
-from workbench.runs.rows import RunRows, described, run_row
+from workbench.runs.rows import RunRows, described, row_to_change
 from workbench.runs.verdicts import to_frame, to_rows
 
 _RUNNING, _FINISHED = "running", "finished"
@@ -134,10 +134,11 @@ class RunStore(RunRows):
 
     def start_stage(self, run_id: str, stage: str, iteration: int = 0) -> None:
         """Note that a stage begins (again); an iteration above the run's becomes the run's. Raises RunNotFound."""
-        current = max(self._row(run_id)["iteration"], iteration)
+        self._row(run_id)
         row = {"run_id": run_id, "stage": check_stage(stage), "iteration": iteration, "state": _RUNNING}
         row |= {"started_at": now(), "finished_at": None, "facts": {}, "artifacts": []}
         with self._database.write() as transaction:
+            current = max(row_to_change(transaction, run_id)["iteration"], iteration)
             transaction.upsert("stages", [row])
             transaction.update("runs", {"iteration": current, "updated_at": now()}, run_id=run_id)
         self._export(run_id)
@@ -309,7 +310,7 @@ class RunStore(RunRows):
             raise UsageError(f"{taken[0]!r} is kept by the store.", hint="use set_state, start_stage or finish_stage.")
         self._row(run_id)
         with self._database.write() as transaction:
-            merged = manifests.merge(run_row(transaction, run_id)["facts"], facts)
+            merged = manifests.merge(row_to_change(transaction, run_id)["facts"], facts)
             values = {"facts": merged, "updated_at": now()}
             transaction.update("runs", values, run_id=run_id)
         return self._export(run_id)

@@ -1,0 +1,176 @@
+"""The command line: one line for every mistake, exit codes, nothing half-written; and the main job in its notebooks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pandas as pd
+import pytest
+
+from workbench.cli import main
+from workbench.runs import open_store
+
+
+def run(*arguments):
+    """Call the command in this process; gives the exit code, also where argparse leaves."""
+    try:
+        return main(arguments)
+    except SystemExit as leave:
+        return leave.code
+
+
+def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
+    assert run("run", "run.yaml", "--run-id", "one") == 0
+    printed = capsys.readouterr()
+    assert "accuracy (95 % interval)" in printed.out
+    assert "classified.xlsx" in printed.out
+    assert "workbench review one" in printed.out
+    assert "iteration 2: classify done" in printed.err
+    folder = project / "runs" / "one"
+    for place in (
+        "ingest/01_ingest",
+        "iteration_001/02_classify",
+        "iteration_001/04_refine",
+        "iteration_002/03_validate",
+    ):
+        notebook = nbformat.read(folder / f"{place}.ipynb", 4)
+        assert {cell.metadata.papermill.status for cell in notebook.cells} == {"completed"}
+    assert run("run", "run.yaml", "--run-id", "one") == 2
+    assert "--resume" in capsys.readouterr().err
+    started = time.monotonic()
+    assert run("run", "run.yaml", "--run-id", "one", "--resume", "--json") == 0
+    assert time.monotonic() - started < 20
+    assert json.loads(capsys.readouterr().out)["state"] == "finished"
+    assert run("show", "one") == 0
+    assert run("compare", "one", "1", "2") == 0
+    assert run("runs", "--json") == 0
+    assert run("export", "one", "--to", "out.csv") == 0
+    assert len(pd.read_csv("out.csv")) == 50
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project, number):
+    command = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--resume", "--run-id"]
+    subprocess.run([*command, "whole"], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "cut"], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "iteration 1: classify …" in line:
+            break
+    time.sleep(2.5)
+    os.kill(process.pid, number)
+    process.stderr.close()
+    assert process.wait(60) in (130, -number)
+    subprocess.run([*command, "cut"], check=True, capture_output=True)
+    store = open_store()
+    for name, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
+        pd.testing.assert_frame_equal(*(store.load(run_id, name, iteration) for run_id in ("whole", "cut")))
+    assert store.get("cut").state == "finished"
+
+
+def test_two_processes_do_not_work_on_one_run(project, capsys):
+    store = open_store()
+    run("ingest", "run.yaml", "--run-id", "one")
+    program = (
+        "from workbench.runs import open_store\nimport time\n"
+        "with open_store().lock('one'):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        capsys.readouterr()
+        assert run("run", "run.yaml", "--run-id", "one", "--resume") == 1
+        assert str(holder.pid) in capsys.readouterr().err
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert store.get("one").run_id == "one"
+
+
+MISTAKES = {
+    "a missing parameters file": (["run", "nothing.yaml"], 2, "there is no file nothing.yaml"),
+    "an unknown key": (["run", "run.yaml", "--set", "classify.chunksize=3"], 2, "did you mean 'chunk_size'?"),
+    "a value that does not fit": (["run", "run.yaml", "--iterations", "0"], 2, "run.iterations"),
+    "broken YAML": (["run", "broken.yaml"], 2, "line 2"),
+    "a missing input": (["run", "run.yaml", "--set", "ingest.input=expensas.csv"], 1, "expenses.csv"),
+    "an unknown format": (["run", "run.yaml", "--set", "ingest.input=run.yaml"], 1, ".xlsx"),
+    "an empty file": (["run", "run.yaml", "--set", "ingest.input=empty.csv"], 1, "empty"),
+    "a header without rows": (["run", "run.yaml", "--set", "ingest.input=header.csv"], 1, "no rows"),
+    "an unknown column": (["run", "run.yaml", "--set", "ingest.columns=[Conceptos]"], 2, "did you mean 'Concepto'?"),
+    "an unknown amount column": (["run", "run.yaml", "--set", "ingest.amount_column=Monto"], 2, "Importe"),
+    "an unknown filter column": (["run", "run.yaml", "--set", "ingest.filters={Status: [A]}"], 2, "Estado"),
+    "filters that fit nothing": (["run", "run.yaml", "--set", "ingest.filters={Estado: [X]}"], 1, "no row is left"),
+    "an unknown pipeline": (["run", "run.yaml", "--set", "ingest.pipeline=v4"], 2, "there are v1, v2, v3"),
+    "an unknown deduplication": (["run", "run.yaml", "--set", "ingest.deduplication=all"], 2, "content_only"),
+    "an unknown strategy": (["run", "run.yaml", "--set", "validate.strategy=best"], 2, "stratified"),
+    "an unknown provider": (["run", "run.yaml", "--set", "classify.provider=lexica"], 2, "did you mean 'lexical'?"),
+    "a missing prompt": (["run", "run.yaml", "--set", "classify.prompt=promt.yaml"], 2, "did you mean 'prompt.yaml'?"),
+    "an unknown gold column": (["run", "run.yaml", "--set", "validate.gold_column=Verdades"], 2, "'Verdad'"),
+    "a missing verdicts file": (["run", "run.yaml", "--set", "validate.verdicts=none.xlsx"], 1, "none.xlsx"),
+    "a run id with a path in it": (["run", "run.yaml", "--run-id", "../x"], 2, "../x"),
+    "an unknown run": (["show", "nobody"], 2, "nobody"),
+    "a stage without its run": (["classify", "run.yaml"], 2, "--run-id"),
+    "an export of an unknown kind": (["export", "one", "--to", "x.doc"], 2, "one"),
+    "an unknown command": (["rnu"], 2, "rnu"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_with_a_hint(project, capfd, name):
+    arguments, code, words = MISTAKES[name]
+    (project / "broken.yaml").write_text("run: {name: x}\ningest: [\n")
+    (project / "empty.csv").write_text("")
+    (project / "header.csv").write_text("Folio,Concepto,Importe,Estado,Verdad\n")
+    assert run(*arguments) == code
+    printed = capfd.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err + printed.out
+    assert printed.out == ""
+
+
+def test_an_error_can_be_printed_as_json(project, capsys):
+    assert run("run", "nothing.yaml", "--log-format", "json") == 2
+    error = json.loads(capsys.readouterr().err)
+    assert (error["event"], error["kind"]) == ("error", "ParameterError")
+
+
+def test_inspect_and_preview_show_a_file(project, capsys):
+    assert run("inspect", "expenses.csv") == 0
+    printed = capsys.readouterr().out
+    assert "50 rows, 5 columns" in printed
+    assert "Concepto" in printed
+    assert run("inspect", "expenses.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["rows"] == 50
+    assert run("preview", "expenses.csv", "--columns", "Concepto", "--rows", "3") == 0
+    assert run("preview", "expenses.csv", "--columns", "Concepto", "--rows", "3", "--json") == 0
+
+
+def test_a_run_without_truth_waits_and_says_how_to_go_on(project, capsys):
+    assert run("run", "run.yaml", "--run-id", "one", "--set", "validate.gold_column=null") == 0
+    printed = capsys.readouterr().out
+    assert "awaiting review" in printed
+    assert "review.xlsx" in printed
+    assert "workbench run run.yaml --run-id one --resume" in printed
+    assert run("review", "one") == 0
+    assert "review.xlsx" in capsys.readouterr().out
+
+
+def test_a_runs_folder_that_cannot_be_made_is_one_line(project, capsys, monkeypatch):
+    (project / "file").write_text("")
+    monkeypatch.setenv("WORKBENCH_RUNS", str(project / "file" / "runs"))
+    assert run("runs") == 2
+    assert "WORKBENCH_RUNS" in capsys.readouterr().err
+
+
+def test_the_lab_says_what_to_install_where_it_is_missing(project, capsys):
+    import importlib.util
+
+    if importlib.util.find_spec("jupyterlab"):
+        pytest.skip("JupyterLab is installed here, so nothing is missing")
+    assert run("lab") == 2
+    assert "pip install 'datainspector-workbench[lab]'" in capsys.readouterr().err

@@ -99,7 +99,7 @@ def run_stage(
 ) -> Run:
     """Execute the notebook of one stage; the executed copy stays beside the stage's artifacts."""
     name = NOTEBOOKS[step.stage]
-    output = store.path(run.run_id, f"{step.stage}_notebook", step.iteration)
+    output = store.path(run.run_id, f"notebook_{step.stage}", step.iteration)
     output.parent.mkdir(parents=True, exist_ok=True)
     parameters = {"run_id": run.run_id, **({"iteration": step.iteration} if step.iteration else {}), **(extra or {})}
     where = {"stage": step.stage, "iteration": step.iteration}

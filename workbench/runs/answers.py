@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from workbench.records import Status
-from workbench.runs.database import Database, now
+from workbench.runs.database import Database
+from workbench.runs.values import now
 
 
 class AnswerLike(Protocol):

@@ -11,7 +11,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError
 from workbench.runs.artifacts import to_json
+from workbench.runs.values import now, storable
 
 BUSY_SECONDS = 10
 """How long a writer waits for another one before it gives up."""
@@ -127,11 +127,6 @@ _HINTS = (
 )
 
 
-def now() -> str:
-    """The time as it is kept: ISO 8601, UTC, with microseconds, so that texts sort as times do."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
 class Transaction:
     """What may be done inside one transaction; tables go by name."""
 
@@ -163,7 +158,7 @@ class Transaction:
         keys = _keys(table)
         statement = self._insert(table).on_conflict_do_nothing(index_elements=keys)
         statement = statement.returning(METADATA.tables[table].c[keys[0]])
-        return self.connection.execute(statement, _storable(row)).first() is not None
+        return self.connection.execute(statement, storable(row)).first() is not None
 
     def upsert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows; one whose key is there replaces what was there."""
@@ -175,11 +170,11 @@ class Transaction:
         insert = self._insert(table)
         changed = {name: insert.excluded[name] for name in METADATA.tables[table].c.keys() if name not in keys}  # noqa: SIM118
         statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
-        self.connection.execute(statement, [_storable(row) for row in rows])
+        self.connection.execute(statement, [storable(row) for row in rows])
 
     def update(self, table: str, values: Mapping[str, Any], **where: object) -> int:
         """Change the rows whose columns have these values; say how many."""
-        statement = sa.update(METADATA.tables[table]).where(*_conditions(table, where)).values(_storable(values))
+        statement = sa.update(METADATA.tables[table]).where(*_conditions(table, where)).values(storable(values))
         return int(self.connection.execute(statement).rowcount)
 
     def delete(self, table: str, **where: object) -> int:
@@ -377,25 +372,4 @@ def _keys(table: str) -> list[str]:
 
 def _conditions(table: str, where: Mapping[str, object]) -> list[sa.ColumnElement[bool]]:
     columns = METADATA.tables[table].c
-    return [columns[name] == value for name, value in _storable(where).items()]
-
-
-def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _storable_value(value) for name, value in row.items()}
-
-
-def _storable_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return _storable_text(value)
-    return value.item() if hasattr(value, "item") else value  # numpy's numbers are unknown to databases
-
-
-def _storable_text(text: str) -> str:
-    r"""Replace what no database keeps: a NUL, and half of a surrogate pair (which a model may well answer).
-
-    >>> _storable_text("caf\u00e9 \ud83d \x00")
-    'café ? '
-    """
-    if text.isascii() and "\0" not in text:
-        return str(text)
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
+    return [columns[name] == value for name, value in storable(where).items()]

@@ -17,8 +17,8 @@ import workbench
 from workbench.errors import StorageError, UsageError, WorkbenchError
 from workbench.records import RunState
 from workbench.runs.artifacts import read_json
-from workbench.runs.database import now
 from workbench.runs.parquet import read_parquet
+from workbench.runs.values import now
 from workbench.runs.verdicts import to_rows
 
 FILE = "run.json"

@@ -24,12 +24,13 @@ from workbench.runs import manifest as manifests
 from workbench.runs.answers import A, Answer, Answers
 from workbench.runs.artifacts import sweep
 from workbench.runs.catalogue import Level, check_stage, get_artifact, load_value, of_stage, place, save_value
-from workbench.runs.database import Database, now
+from workbench.runs.database import Database
 from workbench.runs.listing import list_frame
 from workbench.runs.locks import file_lock
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
 from workbench.runs.rows import RunRows, described, row_to_change
+from workbench.runs.values import now
 from workbench.runs.verdicts import to_frame, to_rows
 
 _RUNNING, _FINISHED = "running", "finished"

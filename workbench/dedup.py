@@ -6,10 +6,8 @@ find their rows by that id, never by text and never by position.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -19,6 +17,7 @@ import pandas as pd
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.registry import Registry
+from workbench.values import value_text
 
 Keep = Literal["first", "last"]
 Compared = dict[str, "pd.Series[Any]"]
@@ -210,9 +209,9 @@ def _numbered(name: str, values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64],
 
 def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
     if values.dtype == object:
-        return pd.Series([_value_text(value) for value in values], dtype=object)
+        return pd.Series([value_text(value) for value in values], dtype=object)
     codes, distinct = pd.factorize(values)
-    return pd.Series(np.array([*(_value_text(value) for value in distinct), None], dtype=object)[codes], dtype=object)
+    return pd.Series(np.array([*(value_text(value) for value in distinct), None], dtype=object)[codes], dtype=object)
 
 
 def _combine(fields: list[npt.NDArray[np.int64]], rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -222,25 +221,6 @@ def _combine(fields: list[npt.NDArray[np.int64]], rows: int) -> tuple[npt.NDArra
         codes, _ = pd.factorize(codes * (part.max(initial=0) + 1) + part)
     first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
     return codes, first
-
-
-def _value_text(value: Any) -> str | None:
-    """Write one value as text; null gives None.
-
-    >>> [_value_text(value) for value in (5.0, 5, "5", Decimal("5.00"), 2.5, float("nan"))]
-    ['5', '5', '5', '5', '2.5', None]
-    """
-    if isinstance(value, str):
-        return value
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return None
-    if isinstance(value, (float, np.floating)) and abs(float(value)) < 2**63 and float(value).is_integer():
-        return str(int(value))
-    if isinstance(value, Decimal) and value.is_finite():
-        return f"{value.normalize():f}"
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time() and value.tzinfo is None:
-        return str(value.date())
-    return str(value)
 
 
 def _listed(columns: str | Iterable[str]) -> list[str]:

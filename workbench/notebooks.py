@@ -34,7 +34,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook as papermill_execute
 from traitlets.config import Config
 
-from workbench import errors, workflow
+from workbench import errors, stages, workflow
 from workbench.errors import Interrupted, NotebookFailed, ParameterError, WorkbenchError, nearest
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState
@@ -69,7 +69,9 @@ def run_loop(
     run = workflow.start(parameters, store, run_id=run_id, resume=resume)
     observe({"event": "run", "run_id": run.run_id, "folder": str(run.folder)})
     with store.lock(run.run_id), _state_of_outcome(run.run_id, store):
-        while step := workflow.next_step(run, store):
+        if stages.next_step(run, store):
+            store.set_state(run.run_id, RunState.RUNNING)
+        while step := stages.next_step(run, store):
             run = run_stage(run, step, store, observe=observe)
             if run.state == RunState.AWAITING_REVIEW:
                 return run
@@ -91,7 +93,7 @@ def _state_of_outcome(run_id: str, store: RunStore) -> Iterator[None]:
 
 def run_stage(
     run: Run,
-    step: workflow.Step,
+    step: stages.Step,
     store: RunStore,
     *,
     observe: Observe = lambda event: None,
@@ -112,7 +114,7 @@ def run_stage(
 
 
 @contextmanager
-def _progress_observed(run_id: str, step: workflow.Step, store: RunStore, observe: Observe) -> Iterator[None]:
+def _progress_observed(run_id: str, step: stages.Step, store: RunStore, observe: Observe) -> Iterator[None]:
     """Follow what the kernel writes about its progress into the store."""
     over = threading.Event()
 

@@ -16,6 +16,9 @@ from pathlib import Path
 from workbench.errors import RunLocked
 from workbench.runs.artifacts import mapped_errors
 
+LOCK = ".lock"
+"""The run's own lock, in its folder."""
+
 _POLL_SECONDS = 0.05
 
 
@@ -43,6 +46,19 @@ def file_lock(path: Path, what: str, wait_seconds: float = 0) -> Iterator[bool]:
         yield first
     finally:
         _give_back(path)
+
+
+def is_held(path: Path) -> bool:
+    """Say whether some process, this one included, holds the lock of that file."""
+    with _guard:
+        if path in _held:
+            return True
+        if not path.exists():
+            return False
+        file = _try_lock(path)
+        if file is not None:
+            os.close(file)
+        return file is None
 
 
 def _take(path: Path, what: str, wait_seconds: float) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import RunExists, RunNotFound, WorkbenchError, nearest
+from workbench.records import RunState
 from workbench.runs import manifest as manifests
 from workbench.runs.artifacts import mapped_errors, write_json
 from workbench.runs.database import Database, Transaction
-from workbench.runs.locks import file_lock
+from workbench.runs.locks import LOCK, file_lock, is_held
 
 _EXPORT_SECONDS = 10
 _exporting = threading.Lock()
@@ -49,7 +50,7 @@ class RunRows:
         for _ in range(2):
             with self._database.read() as transaction:
                 if rows := transaction.rows("runs", run_id=run_id):
-                    return rows[0]
+                    return self._as_it_stands(rows[0])
             if not (folder / manifests.FILE).is_file():
                 break
             self._register(folder)
@@ -59,8 +60,15 @@ class RunRows:
         """Give the rows of all runs that have their folder, newest first."""
         self.register_found()
         with self._database.read() as transaction:
-            rows = [row for row in transaction.rows("runs") if (self.folder / row["run_id"]).is_dir()]
+            kept = transaction.rows("runs")
+        rows = [self._as_it_stands(row) for row in kept if (self.folder / row["run_id"]).is_dir()]
         return sorted(rows, key=lambda row: (row["created_at"], row["run_id"]), reverse=True)
+
+    def _as_it_stands(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A run that nobody works on any more was interrupted, whatever its killed process had written."""
+        if row["state"] == RunState.RUNNING and not is_held(self.folder / row["run_id"] / LOCK):
+            return row | {"state": str(RunState.INTERRUPTED)}
+        return row
 
     def _not_found(self, run_id: str) -> RunNotFound:
         return RunNotFound(

@@ -26,7 +26,7 @@ from workbench.runs.artifacts import sweep
 from workbench.runs.catalogue import Level, check_stage, get_artifact, load_value, of_stage, place, save_value
 from workbench.runs.database import Database
 from workbench.runs.listing import list_frame
-from workbench.runs.locks import file_lock
+from workbench.runs.locks import LOCK, file_lock
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
 from workbench.runs.rows import RunRows, described, row_to_change
@@ -291,7 +291,7 @@ class RunStore(RunRows):
         Taking the run's own lock sweeps away what killed processes left half-written. Raises RunLocked.
         """
         folder = self._folder(run_id)
-        path = folder / (".lock" if name == "run" else f".{name}.lock")
+        path = folder / (LOCK if name == "run" else f".{name}.lock")
         what = f"run {run_id!r}" if name == "run" else f"the {name} lock of run {run_id!r}"
         with file_lock(path, what, wait_seconds) as first:
             if first and name == "run":

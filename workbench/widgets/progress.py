@@ -34,7 +34,7 @@ class ProgressLine:
     def _draw(self) -> None:
         content = {"text/plain": f"{self.title}: {self.text}"}
         if self._handle is None:
-            self._handle = display(content, raw=True, display_id=True)
+            self._handle = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(content, raw=True)
         self._drawn = time.monotonic()

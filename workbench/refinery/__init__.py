@@ -3,7 +3,7 @@
 from workbench.refinery.filters import filter_rows, unmatched_filter_values
 from workbench.refinery.pipelines import PIPELINES, STEPS, Pipeline, StepTrace, get_pipeline
 from workbench.refinery.report import CleaningReport, ColumnReport, cleaning_report, merged_texts
-from workbench.refinery.values import texts_of, value_text
+from workbench.refinery.values import texts_of
 
 __all__ = [
     "PIPELINES",
@@ -18,5 +18,4 @@ __all__ = [
     "merged_texts",
     "texts_of",
     "unmatched_filter_values",
-    "value_text",
 ]

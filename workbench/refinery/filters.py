@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.refinery.values import require_columns, texts_of, value_text
+from workbench.refinery.values import require_columns, texts_of
+from workbench.values import value_text
 
 Filters = Mapping[str, Sequence[Any]]
 """Column → the values that are kept; null in the list keeps nulls."""

@@ -132,7 +132,7 @@ class PromptReader:
         return GoodAnswer(category, reason, AMBIGUOUS_SCORE if unclear else round(score, 2))
 
     def _best_two(self, evidence: Vector, hits: list[Phrase]) -> tuple[int, int | None]:
-        """Give the category with the most evidence and the next one; of those that fit, a higher priority goes first."""
+        """Give the category with the most evidence and the next one; of several that fit, the priority decides."""
         first, *others = [int(place) for place in np.argsort(-evidence, kind="stable")[:2]]
         if self._ranked:
             fitting = {hit.category for hit in hits if evidence[hit.category] >= _FITS * evidence[first]}
@@ -194,8 +194,8 @@ class _Examples:
         for root, weight in _by_stem(units).items():
             for number, other in weighted.get(root, ()):
                 likeness[number] += weight * other
-        number = max(likeness, key=lambda place: (likeness[place], -place), default=None)
-        return self._examples[number] if number is not None and likeness[number] >= _ALIKE else None
+        nearest = max(likeness.items(), key=lambda entry: (entry[1], -entry[0]), default=None)
+        return self._examples[nearest[0]] if nearest is not None and nearest[1] >= _ALIKE else None
 
 
 def probability(evidence: Vector) -> float:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
+from itertools import pairwise
 
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST_TEXT = 4000
@@ -215,7 +216,7 @@ def is_mashed(word: str) -> bool:
     if _NEVER.search(word) or _share_along(word) > 0.6:
         return True
     edged = f"_{word}_"
-    likely = [_NEXT[first + second] for first, second in zip(edged, edged[1:], strict=False)]
+    likely = [_NEXT[first + second] for first, second in pairwise(edged)]
     return len(word) > 4 and sum(likely) < _PLAUSIBLE * len(likely)
 
 

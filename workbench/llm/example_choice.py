@@ -1,0 +1,208 @@
+"""Choose which judged items become examples in a prompt.
+
+1. Pairs of categories that were confused, the most frequent first: an item that was taken for the wrong category, and
+   beside it the most similar item that does belong there, so that the prompt shows both sides of the border.
+2. Categories that have no example yet, the rarest first.
+3. More of the confused items, pair by pair.
+4. What remains, for the category with the fewest examples, always the text that is least like those chosen.
+
+No two examples of a category are nearly the same text. The same candidates, in any order, give the same choice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from workbench.llm.prompt import Example
+
+Pair = tuple[str, str]
+"""The category that was predicted, and the true one."""
+
+_NEARLY_THE_SAME = 0.8
+"""Cosine of character 3-grams from which on two texts say the same."""
+_BYTES_PER_TOKEN = 3.5
+_TOKENS_AROUND = 6
+"""What the dash, quotes and arrow of an example cost."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate what a text costs: one token per 3.5 bytes of UTF-8, rounded up.
+
+    The tokenizers in use need 3.5 to 4.5 bytes for a token of Spanish or English prose, so this errs on the dear side.
+
+    >>> estimate_tokens(""), estimate_tokens("renta de mamparas")
+    (0, 5)
+    """
+    return math.ceil(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A judged item that may become an example."""
+
+    item_id: str
+    text: str
+    category: str
+    """The true one."""
+    predicted: str
+    """The one that was judged."""
+    note: str = ""
+    n_rows: int = 1
+
+    @property
+    def was_wrong(self) -> bool:
+        """Say whether the prediction was another category."""
+        return self.predicted != self.category
+
+    @property
+    def tokens(self) -> int:
+        """Estimate what the example costs in each call."""
+        return _TOKENS_AROUND + sum(map(estimate_tokens, (self.text, self.category, self.note)))
+
+    def example(self) -> Example:
+        """Give the example that it becomes."""
+        return Example(text=self.text, category=self.category, note=self.note, item_id=self.item_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may be chosen."""
+
+    examples: int
+    tokens: int
+    """Of all chosen examples together, per call."""
+
+
+def choose(
+    own: Sequence[Example], candidates: Sequence[Candidate], pairs: Sequence[Pair], bounds: Bounds
+) -> list[Candidate]:
+    """Give the candidates that become examples beside a person's `own`, in the order in which they were chosen.
+
+    `pairs` are the confused categories, the most important first.
+    """
+    ranked = sorted(candidates, key=lambda candidate: (-candidate.n_rows, candidate.text, candidate.item_id))
+    return _Choice(own, ranked, bounds).choose(pairs) if ranked else []
+
+
+class _Choice:
+    """Chooses among candidates, one after the other, within the bounds."""
+
+    def __init__(self, own: Sequence[Example], candidates: Sequence[Candidate], bounds: Bounds) -> None:
+        self._candidates = candidates
+        self._costs = np.array([candidate.tokens for candidate in candidates])
+        self._left = bounds.examples
+        self._tokens_left = bounds.tokens
+        self._chosen: list[int] = []
+        self._grams = _gram_vectors([*(candidate.text for candidate in candidates), *(example.text for example in own)])
+        self._open = self._costs <= self._tokens_left
+        self._likeness = np.zeros(len(candidates))
+        """Of each candidate to the most similar example chosen so far, of any category."""
+        self._number_of = Counter(example.category for example in own)
+        for position, example in enumerate(own, start=len(candidates)):
+            self._close_to(position, example.category)
+
+    def choose(self, pairs: Sequence[Pair]) -> list[Candidate]:
+        """Give the chosen candidates in the order in which they were chosen."""
+        for candidate in self._wishes(pairs):
+            if not self._left:
+                break
+            self._take(candidate)
+        return [self._candidates[position] for position in self._chosen]
+
+    def _wishes(self, pairs: Sequence[Pair]) -> Iterator[int]:
+        """Yield candidates by importance; each is taken before the next is sought."""
+        yield from self._one_round(pairs)
+        yield from self._missing_categories()
+        while any(self._open_of(pair) for pair in pairs):
+            yield from self._one_round(pairs)
+        while remaining := {self._candidates[place].category for place in self._open_places()}:
+            category = min(remaining, key=lambda name: (self._number_of[name], name))
+            yield self._least_alike(self._open_in(category))
+
+    def _one_round(self, pairs: Sequence[Pair]) -> Iterator[int]:
+        """Yield, for each confused pair, an item that was confused, then its counterpart."""
+        for predicted, true in pairs:
+            confused = self._open_of((predicted, true))
+            if not confused:
+                continue
+            place = self._least_alike(confused)
+            yield place
+            if counterparts := self._open_in(predicted):
+                yield self._most_like(place, counterparts)
+
+    def _missing_categories(self) -> Iterator[int]:
+        """Yield an item of every category without example, the rarest category first."""
+        sizes = Counter(candidate.category for candidate in self._candidates)
+        for category in sorted(sizes, key=lambda name: (sizes[name], name)):
+            places = self._open_in(category)
+            if places and not self._number_of[category]:
+                yield self._least_alike(places)
+
+    def _take(self, place: int) -> None:
+        category = self._candidates[place].category
+        self._left -= 1
+        self._tokens_left -= int(self._costs[place])
+        self._open[place] = False
+        self._open &= self._costs <= self._tokens_left
+        self._chosen.append(place)
+        self._number_of[category] += 1
+        self._close_to(place, category)
+
+    def _close_to(self, position: int, category: str) -> None:
+        """Note how like the candidates are to an example, and close those that say nearly the same."""
+        likeness = self._likeness_to(position)
+        self._likeness = np.maximum(self._likeness, likeness)
+        for place in np.flatnonzero(likeness >= _NEARLY_THE_SAME):
+            if self._is_of(int(place), category) or likeness[place] > 1 - 1e-9:
+                self._open[int(place)] = False
+
+    def _likeness_to(self, position: int) -> npt.NDArray[np.float64]:
+        column = (self._grams @ self._grams[[position]].T).toarray()
+        likeness: npt.NDArray[np.float64] = column[: len(self._candidates), 0]
+        return likeness
+
+    def _open_places(self) -> list[int]:
+        return [int(place) for place in np.flatnonzero(self._open)]
+
+    def _open_in(self, category: str) -> list[int]:
+        return [place for place in self._open_places() if self._is_of(place, category)]
+
+    def _open_of(self, pair: Pair) -> list[int]:
+        return [
+            place
+            for place in self._open_places()
+            if (self._candidates[place].predicted, self._candidates[place].category) == pair
+        ]
+
+    def _is_of(self, place: int, category: str) -> bool:
+        return self._candidates[place].category == category
+
+    def _least_alike(self, places: Sequence[int]) -> int:
+        return min(places, key=lambda place: (round(float(self._likeness[place]), 9), place))
+
+    def _most_like(self, place: int, places: Sequence[int]) -> int:
+        likeness = self._likeness_to(place)
+        return max(places, key=lambda other: (round(float(likeness[other]), 9), -other))
+
+
+def _gram_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
+    """Give the character 3-grams of texts as rows of length 1."""
+    index: dict[str, int] = {}
+    values: list[float] = []
+    columns: list[int] = []
+    ends = [0]
+    for text in texts:
+        edged = f" {' '.join(text.casefold().split())} "
+        grams = Counter(edged[start : start + 3] for start in range(max(1, len(edged) - 2)))
+        norm = math.sqrt(sum(count * count for count in grams.values()))
+        columns += [index.setdefault(gram, len(index)) for gram in grams]
+        values += [count / norm for count in grams.values()]
+        ends.append(len(values))
+    return sparse.csr_matrix((values, columns, ends), shape=(len(texts), max(1, len(index))))

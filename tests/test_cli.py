@@ -96,7 +96,7 @@ MISTAKES = {
     "a missing parameters file": (["run", "nothing.yaml"], 2, "there is no file nothing.yaml"),
     "an unknown key": (["run", "run.yaml", "--set", "classify.chunksize=3"], 2, "did you mean 'chunk_size'?"),
     "a value that does not fit": (["run", "run.yaml", "--iterations", "0"], 2, "run.iterations"),
-    "broken YAML": (["run", "broken.yaml"], 2, "line 2"),
+    "broken YAML": (["run", "broken.yaml"], 2, "line 3"),
     "a missing input": (["run", "run.yaml", "--set", "ingest.input=expensas.csv"], 1, "expenses.csv"),
     "an unknown format": (["run", "run.yaml", "--set", "ingest.input=run.yaml"], 1, ".xlsx"),
     "an empty file": (["run", "run.yaml", "--set", "ingest.input=empty.csv"], 1, "empty"),

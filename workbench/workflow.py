@@ -43,8 +43,7 @@ def check(parameters: Parameters) -> None:
     sampling.STRATEGIES.get(parameters.validate_.strategy)
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
     llm.get_provider(parameters.classify.provider)
-    for example in parameters.refine.additional_examples:
-        llm.check_example(example, prompt)
+    llm.own_examples(prompt, parameters.refine.additional_examples)
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
         raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
@@ -324,13 +323,19 @@ def refine(
 def _refine(notes: Notes, options: RefineSection) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     validations = store.validations(run_id)
+    prompt = prompt_of(notes.run, store, iteration)
     refinement = llm.refine_prompt(
-        prompt_of(notes.run, store, iteration),
+        prompt,
         validations.assign(text=validations["item_id"].map(_texts(store, run_id))),
         max_examples=options.max_examples,
         max_tokens=options.max_tokens,
         additional_examples=options.additional_examples,
     )
+    if refinement.prompt.fingerprint == prompt.fingerprint:
+        raise VerdictError(
+            "the prompt would not change, so another iteration would give the same answers.",
+            hint="review more items, or raise refine.max_examples and refine.max_tokens.",
+        )
     store.save(run_id, "prompt_diff", refinement.diff, iteration)
     store.save(run_id, "refined_prompt", refinement.prompt.to_yaml(), iteration)
     notes.facts.update(refinement.improvement_metrics(), summary=refinement.summary)

@@ -5,6 +5,7 @@ from workbench.llm.classifier import Classifier, Progress, classify
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
 from workbench.llm.prompt import Category, Example, Prompt, ScoreRange, load_prompt
+from workbench.llm.prompt_refinement import Refinement, estimate_tokens, own_examples, refine_prompt
 from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, get_provider
 
 __all__ = [
@@ -22,13 +23,17 @@ __all__ = [
     "Progress",
     "Prompt",
     "Provider",
+    "Refinement",
     "Request",
     "Response",
     "ScoreRange",
     "Usage",
     "answer_key",
     "classify",
+    "estimate_tokens",
     "get_provider",
     "load_prompt",
+    "own_examples",
     "parse_answer",
+    "refine_prompt",
 ]

@@ -3,7 +3,8 @@
 1. Pairs of categories that were confused, the most frequent first: an item that was taken for the wrong category, and
    beside it the most similar item that does belong there, so that the prompt shows both sides of the border.
 2. Categories that have no example yet, the rarest first.
-3. More of the confused items, pair by pair.
+3. More of the confused items, pair by pair, until they are half of what may be chosen: a prompt of border cases only
+   does not show what is typical.
 4. What remains, for the category with the fewest examples, always the text that is least like those chosen.
 
 No two examples of a category are nearly the same text. The same candidates, in any order, give the same choice.
@@ -98,6 +99,8 @@ class _Choice:
         self._candidates = candidates
         self._costs = np.array([candidate.tokens for candidate in candidates])
         self._left = bounds.examples
+        self._most_wrong = bounds.examples / 2
+        self._wrong = 0
         self._tokens_left = bounds.tokens
         self._chosen: list[int] = []
         self._grams = _gram_vectors([*(candidate.text for candidate in candidates), *(example.text for example in own)])
@@ -120,7 +123,7 @@ class _Choice:
         """Yield candidates by importance; each is taken before the next is sought."""
         yield from self._one_round(pairs)
         yield from self._missing_categories()
-        while any(self._open_of(pair) for pair in pairs):
+        while self._wrong < self._most_wrong and any(self._open_of(pair) for pair in pairs):
             yield from self._one_round(pairs)
         while remaining := {self._candidates[place].category for place in self._open_places()}:
             category = min(remaining, key=lambda name: (self._number_of[name], name))
@@ -147,6 +150,7 @@ class _Choice:
 
     def _take(self, place: int) -> None:
         category = self._candidates[place].category
+        self._wrong += self._candidates[place].was_wrong
         self._left -= 1
         self._tokens_left -= int(self._costs[place])
         self._open[place] = False

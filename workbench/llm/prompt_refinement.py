@@ -20,7 +20,7 @@ from workbench.llm.example_choice import Bounds, Candidate, Pair, choose, estima
 from workbench.llm.prompt import Example, Prompt, fold
 from workbench.records import Pool
 
-__all__ = ["Refinement", "estimate_tokens", "refine_prompt"]
+__all__ = ["Refinement", "estimate_tokens", "own_examples", "refine_prompt"]
 
 _NEEDED = ("item_id", "text", "category", "is_correct", "corrected_category", "pool", "iteration")
 _LONGEST_NOTE = 120
@@ -69,7 +69,7 @@ def refine_prompt(
     Raises ParameterError for additional examples that are wrong and VerdictError where there is nothing to learn from.
     """
     additional = list(additional_examples)
-    own = _own_examples(prompt, additional)
+    own = own_examples(prompt, additional)
     verdicts = _read_verdicts(prompt, validations)
     if not verdicts.candidates and not additional:
         raise VerdictError(
@@ -93,8 +93,8 @@ class _Verdicts:
         return ", ".join(f"{count} {reason}" for reason, count in sorted(self.unused.items()))
 
 
-def _own_examples(prompt: Prompt, additional: Iterable[Mapping[str, str]]) -> list[Example]:
-    """Give the examples that people wrote themselves, the additional ones last."""
+def own_examples(prompt: Prompt, additional: Iterable[Mapping[str, str]]) -> list[Example]:
+    """Give the examples that people wrote themselves, the additional ones last; raises ParameterError."""
     added = [_additional(prompt, entry, number) for number, entry in enumerate(additional, start=1)]
     newest = {fold(example.text): example for example in added}
     kept = [example for example in prompt.examples if example.item_id is None and fold(example.text) not in newest]

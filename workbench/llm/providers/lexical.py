@@ -201,8 +201,8 @@ class _Examples:
 def probability(evidence: Vector) -> float:
     """Give the probability that the best category is the right one, from the evidence for all; 0.01 to 0.99.
 
-    >>> probability(np.array([0.5, 0.0, 0.0, 0.0, 0.0])), probability(np.array([0.1, 0.1, 0.0, 0.0, 0.0]))
-    (0.99, 0.38...)
+    >>> [round(probability(np.array(evidence)), 2) for evidence in ([0.5, 0, 0, 0], [0.2, 0.1, 0, 0], [0.1, 0.1, 0, 0])]
+    [0.99, 0.68, 0.46]
     """
     ordered = sorted(evidence.tolist(), reverse=True)
     if len(ordered) == 1:

@@ -147,7 +147,7 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
     if found["changes"]:
-        lines += ["", "What changed", *(f"  {line}" for line in found["changes"])]
+        lines += ["", "What changed", *(_wrapped(line) for line in found["changes"])]
     lines += [
         "",
         "Look next",
@@ -203,10 +203,12 @@ def comparison(found: dict[str, Any]) -> str:
     moves = found["distribution_comparison"]["moves"][:10]
     if moves:
         lines += ["", table(pd.DataFrame(moves))]
-    wrapped = [
-        textwrap.fill(line, 110, initial_indent="  ", subsequent_indent="  ") for line in found["recommendations"]
-    ]
-    return "\n".join([*lines, "", "Recommendations", *wrapped])
+    return "\n".join([*lines, "", "Recommendations", *map(_wrapped, found["recommendations"])])
+
+
+def _wrapped(sentence: str) -> str:
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 110)
+    return textwrap.fill(sentence, width, initial_indent="  · ", subsequent_indent="    ")
 
 
 def schema(found: dict[str, Any]) -> str:

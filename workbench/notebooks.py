@@ -9,6 +9,7 @@ only warns about unknown parameters and saves non-atomically. The engine here do
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import signal
 import sys
@@ -39,7 +40,7 @@ from workbench.errors import Interrupted, NotebookFailed, ParameterError, Workbe
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState
 from workbench.runs import RunStore
-from workbench.settings import shipped_folder
+from workbench.settings import shipped_folder, shown
 
 ENGINE = "workbench-strict"
 NOTEBOOKS = {"ingest": "01_ingest", "classify": "02_classify", "validate": "03_validate", "refine": "04_refine"}
@@ -67,7 +68,7 @@ def run_loop(
         WorkbenchError: what stopped a stage; what was done stays.
     """
     run = workflow.start(parameters, store, run_id=run_id, resume=resume)
-    observe({"event": "run", "run_id": run.run_id, "folder": str(run.folder)})
+    observe({"event": "run", "run_id": run.run_id, "folder": shown(run.folder)})
     with store.lock(run.run_id), _state_of_outcome(run.run_id, store):
         if stages.next_step(run, store):
             store.set_state(run.run_id, RunState.RUNNING)
@@ -190,7 +191,7 @@ def execute(source: Path, output: Path, parameters: dict[str, Any], *, timeout: 
         if interrupts:
             raise _interrupted() from None
         raise NotebookFailed(
-            f"{output.name} stopped: {_first_line(fault)}", hint=f"{output} shows how far it came."
+            f"{output.name} stopped: {_first_line(fault)}", hint=f"{shown(output)} shows how far it came."
         ) from None
     except KeyboardInterrupt:
         raise _interrupted() from None
@@ -217,7 +218,7 @@ def _error_of_cell(ename: str, evalue: str, output: Path, cell: int) -> Workbenc
         message, _, hint = evalue.partition(" Hint: ")
         return kind(message, hint=hint or None)
     return NotebookFailed(
-        f"{output.name}, cell {cell}: {ename}: {_first_line(evalue)}", hint=f"{output} shows the traceback."
+        f"{output.name}, cell {cell}: {ename}: {_first_line(evalue)}", hint=f"{shown(output)} shows the traceback."
     )
 
 
@@ -371,3 +372,4 @@ def _signals_to_kernel(client: HonestClient) -> Iterator[None]:
 
 
 papermill_engines.register(ENGINE, StrictEngine)
+logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that it fails to parse; we check them

@@ -54,6 +54,15 @@ def enter_project() -> Path:
     return Path.cwd()
 
 
+def shown(path: Path) -> str:
+    """Write a path as people here would type it: relative where it lies in the working directory.
+
+    >>> shown(Path.cwd() / "runs" / "one")
+    'runs/one'
+    """
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def require_folder(folder: Path) -> Path:
     """Make a folder; raises UsageError where that is not allowed."""
     try:

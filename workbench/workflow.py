@@ -16,12 +16,12 @@ from workbench.errors import ParameterError, ReadError, RunExists, UsageError, V
 from workbench.parameters import Parameters, RefineSection, ValidateSection
 from workbench.records import CLEAN_PREFIX, Run, RunState, clean_text
 from workbench.runs import RunStore
-from workbench.settings import find_file, language
+from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
     "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
-    "refine", "review_advice", "start", "step_of", "validate", "with_verdicts",
+    "refine", "review_advice", "reviewed", "start", "step_of", "validate", "with_verdicts",
 ]  # fmt: skip
 
 ALWAYS_FREE = {
@@ -108,7 +108,7 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
     if store.stage_done(run.run_id, "validate", iteration):
         facts = store.facts(run.run_id, "validate", iteration)
         return f"{facts['verdicts']} of {facts['sample']} sampled items have a verdict."
-    sheet = store.path(run.run_id, "review_sheet", iteration)
+    sheet = shown(store.path(run.run_id, "review_sheet", iteration))
     return (
         f"{len(store.load(run.run_id, 'sample', iteration))} items await a review: fill in the coloured columns of"
         f" {sheet}, save it, and go on with --run-id {run.run_id} --resume."
@@ -374,6 +374,14 @@ def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str
     if not store.has(run.run_id, "review_sheet", iteration):
         _write_review_sheet(run, store, iteration)
     return review_advice(run, store, iteration)
+
+
+def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:
+    """Give the sample of an iteration in the order of review: item, prediction, and the verdict if there is one."""
+    items: pd.DataFrame = store.load(run.run_id, "items")
+    verdicts = store.validations(run.run_id, iteration)[["item_id", "is_correct", "corrected_category"]]
+    sample: pd.DataFrame = store.load(run.run_id, "sample", iteration)[["item_id", "category", "score", "reason"]]
+    return sample.merge(items, on="item_id").merge(verdicts, on="item_id", how="left").set_index("item_id")
 
 
 def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:

@@ -87,11 +87,9 @@ def _on_changes(comparison: Facts) -> Iterator[str]:
     if not changed and compared:
         yield "No item changed its category: the new prompt made no difference."
     elif changed:
-        top = moves[0]
-        yield (
-            f"{changed:,} of {compared:,} items ({_percent(changed / compared)}) changed their category; "
-            f"the most frequent change is {top['from']!r} to {top['to']!r} ({top['items']:,})."
-        )
+        top = ", ".join(f"{move['from']} → {move['to']} ({move['items']:,})" for move in moves[:3])
+        share = _percent(changed / compared)
+        yield f"{changed:,} of {compared:,} items ({share}) changed their category, mostly {top}."
 
 
 def _on_confusion(refined: Facts) -> Iterator[str]:

@@ -151,7 +151,7 @@ class Pipeline:
 
         >>> for trace in get_pipeline("v3").explain("PZA. de vinil"):
         ...     print(trace.step, "|", trace.after, "|", trace.why)
-        fold_case | pza. de vinil | written small: P → p, Z → z, A → a
+        fold_case | pza. de vinil | written small
         punctuation_to_space | pza  de vinil | signs became spaces: . → space
         abbreviations | pieza de vinil | abbreviations spelt out: pza → pieza
         stop_words | pieza vinil | stop words left out: de

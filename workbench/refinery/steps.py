@@ -154,8 +154,8 @@ class CharacterStep:
         return text.translate(self.table)
 
     def detail(self, text: str) -> str:
-        """Name the characters of a text that change, at most eight."""
-        changed = [character for character in dict.fromkeys(text) if self.of(character) != character]
+        """Name the characters of a text that change, at most eight; capitals that become small need no list."""
+        changed = [each for each in dict.fromkeys(text) if self.of(each) not in (each, each.lower())]
         return ", ".join(f"{_shown(character)} → {_shown(self.of(character))}" for character in changed[:8])
 
 

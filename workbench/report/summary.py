@@ -6,8 +6,7 @@ from typing import Any
 
 from workbench.records import RunState
 from workbench.runs import RunStore
-
-MOVES_SHOWN = 3
+from workbench.settings import shown
 
 
 def summary(store: RunStore, run_id: str) -> dict[str, Any]:
@@ -48,25 +47,17 @@ def _changes(store: RunStore, run_id: str) -> list[str]:
     newest = store.newest(run_id, "comparison")
     if newest is None:
         return []
-    comparison = store.load(run_id, "comparison", newest)
-    items = store.load(run_id, "metrics", newest)["items"]
-    moves = comparison["distribution_comparison"]["moves"][:MOVES_SHOWN]
-    lines = [f"{comparison['items_changed']:,} of {items:,} items changed their category in iteration {newest}"]
-    if moves:
-        lines[0] += ", most of them " + ", ".join(
-            f"{move['from']} → {move['to']} ({move['items']:,})" for move in moves
-        )
-    return [f"{lines[0]}.", *comparison["recommendations"]]
+    return list(store.load(run_id, "comparison", newest)["recommendations"])
 
 
 def _next(store: RunStore, run_id: str, state: RunState) -> list[tuple[str, str]]:
     places = [
-        (name, str(store.path(run_id, artifact)))
+        (name, shown(store.path(run_id, artifact)))
         for name, artifact in (("classified rows", "classified_workbook"), ("report", "report"))
         if store.has(run_id, artifact)
     ]
     if state == RunState.AWAITING_REVIEW:
-        sheet = store.path(run_id, "review_sheet", store.newest(run_id, "sample"))
+        sheet = shown(store.path(run_id, "review_sheet", store.newest(run_id, "sample")))
         places.append(("review", f"fill in {sheet}, save it, then"))
         places.append(("go on", f"workbench run PARAMETERS.yaml --run-id {run_id} --resume"))
     elif state == RunState.FINISHED:

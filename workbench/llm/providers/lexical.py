@@ -40,8 +40,8 @@ _WEAK_SCORE = 0.2
 _FALLBACK_SCORE = 0.1
 _SAME_SCORE = 0.98
 """The text is an example, word for word."""
-_FITS = 0.6
-"""A category whose keyword stands in the text fits from this share of the best evidence on; see `Category.priority`."""
+_FITS = 0.1
+"""A category fits where one of its keywords stands in the text and carries this share of its weight."""
 _ALIKE = 0.4
 _SHOWN = 60
 _KEPT_PROMPTS = 4
@@ -118,7 +118,7 @@ class PromptReader:
         evidence = self._model.evidence(units)
         if not len(evidence) or float(evidence.max()) < _WEAK_EVIDENCE:
             return self._scored(self._prompt.fallback, "no word points clearly to a category", _FALLBACK_SCORE)
-        best, second = self._best_two(evidence, hits)
+        best, second = self._best_two(evidence, {hit.category for hit in hits if self._carries(hit, units)})
         score = probability(evidence)
         if score < _WEAK_SCORE:
             return self._scored(self._prompt.fallback, "its words point to several categories", _FALLBACK_SCORE)
@@ -131,14 +131,19 @@ class PromptReader:
         unclear = category == self._prompt.unclassifiable
         return GoodAnswer(category, reason, AMBIGUOUS_SCORE if unclear else round(score, 2))
 
-    def _best_two(self, evidence: Vector, hits: list[Phrase]) -> tuple[int, int | None]:
+    def _carries(self, hit: Phrase, units: dict[Unit, float]) -> bool:
+        """Say whether a keyword is more than a side note of a text."""
+        if not self._ranked:
+            return False
+        weights = _by_stem(units)
+        return sum(weights.get(root, 0.0) ** 2 for root in hit.stems) >= _FITS
+
+    def _best_two(self, evidence: Vector, fitting: set[int]) -> tuple[int, int | None]:
         """Give the category with the most evidence and the next one; of several that fit, the priority decides."""
         first, *others = [int(place) for place in np.argsort(-evidence, kind="stable")[:2]]
-        if self._ranked:
-            fitting = {hit.category for hit in hits if evidence[hit.category] >= _FITS * evidence[first]}
-            winner = min(fitting | {first}, key=lambda place: (-self._priorities[place], -evidence[place], place))
-            if winner != first:
-                return winner, first
+        winner = min(fitting | {first}, key=lambda place: (-self._priorities[place], -evidence[place], place))
+        if winner != first:
+            return winner, first
         return first, others[0] if others else None
 
     def _reason(self, category: int, units: dict[Unit, float], hits: list[Phrase]) -> str:
@@ -202,7 +207,7 @@ def probability(evidence: Vector) -> float:
     """Give the probability that the best category is the right one, from the evidence for all; 0.01 to 0.99.
 
     >>> [round(probability(np.array(evidence)), 2) for evidence in ([0.5, 0, 0, 0], [0.2, 0.1, 0, 0], [0.1, 0.1, 0, 0])]
-    [0.99, 0.68, 0.46]
+    [0.99, 0.69, 0.46]
     """
     ordered = sorted(evidence.tolist(), reverse=True)
     if len(ordered) == 1:

@@ -118,7 +118,7 @@ class PromptReader:
         evidence = self._model.evidence(units)
         if not len(evidence) or float(evidence.max()) < _WEAK_EVIDENCE:
             return self._scored(self._prompt.fallback, "no word points clearly to a category", _FALLBACK_SCORE)
-        best, second = self._best_two(evidence, {hit.category for hit in hits if self._carries(hit, units)})
+        best, second = self._best_two(evidence, self._fitting(hits, units))
         score = probability(evidence)
         if score < _WEAK_SCORE:
             return self._scored(self._prompt.fallback, "its words point to several categories", _FALLBACK_SCORE)
@@ -131,12 +131,12 @@ class PromptReader:
         unclear = category == self._prompt.unclassifiable
         return GoodAnswer(category, reason, AMBIGUOUS_SCORE if unclear else round(score, 2))
 
-    def _carries(self, hit: Phrase, units: dict[Unit, float]) -> bool:
-        """Say whether a keyword is more than a side note of a text."""
-        if not self._ranked:
-            return False
+    def _fitting(self, hits: list[Phrase], units: dict[Unit, float]) -> set[int]:
+        """Give the categories of keywords that are more than a side note of a text; only priorities need them."""
+        if not self._ranked or not hits:
+            return set()
         weights = _by_stem(units)
-        return sum(weights.get(root, 0.0) ** 2 for root in hit.stems) >= _FITS
+        return {hit.category for hit in hits if sum(weights.get(root, 0.0) ** 2 for root in hit.stems) >= _FITS}
 
     def _best_two(self, evidence: Vector, fitting: set[int]) -> tuple[int, int | None]:
         """Give the category with the most evidence and the next one; of several that fit, the priority decides."""

@@ -1,7 +1,6 @@
 """The command line: one line for every mistake, exit codes, nothing half-written; and the main job in its notebooks."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -53,23 +52,26 @@ def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project, number):
+def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project):
     command = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--resume", "--run-id"]
     subprocess.run([*command, "whole"], check=True, capture_output=True)
-    process = subprocess.Popen([*command, "cut"], stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "iteration 1: classify …" in line:
-            break
-    time.sleep(2.5)
-    os.kill(process.pid, number)
-    process.stderr.close()
-    assert process.wait(60) in (130, -number)
-    subprocess.run([*command, "cut"], check=True, capture_output=True)
-    store = open_store()
-    for name, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
-        pd.testing.assert_frame_equal(*(store.load(run_id, name, iteration) for run_id in ("whole", "cut")))
-    assert store.get("cut").state == "finished"
+    for number, code, seconds in ((signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)):
+        name = f"cut-{number.name}"
+        process = subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "iteration 1: classify …" in line:
+                break
+        time.sleep(seconds)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == code
+        assert open_store().get(name).state == "interrupted"
+        subprocess.run([*command, name], check=True, capture_output=True)
+        store = open_store()
+        for artifact, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
+            whole, cut = (store.load(run_id, artifact, iteration) for run_id in ("whole", name))
+            pd.testing.assert_frame_equal(whole, cut)
+        assert store.get(name).state == "finished"
 
 
 def test_two_processes_do_not_work_on_one_run(project, capsys):

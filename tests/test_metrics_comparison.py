@@ -94,7 +94,7 @@ def test_shifts_and_moves_say_what_changed():
     }
     assert list(comparison["distribution_comparison"]["category_shifts"]) == ["Pop", "Otros", "Renta"]
     assert (comparison["items_changed"], comparison["items_compared"]) == (3, 10)
-    assert "the most frequent change is 'Pop' to 'Renta' (2)" in told(comparison, "changed")[0]
+    assert "mostly Pop → Renta (2)" in told(comparison, "changed")[0]
 
 
 def test_pending_items_and_another_order_change_nothing():

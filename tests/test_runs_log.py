@@ -1,16 +1,12 @@
 """What a run says is kept as JSON lines, and secrets are not."""
 
-import io
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from workbench.errors import UsageError
-from workbench.runs import configure_console
 from workbench.runs.log import run_logger
 
 
@@ -70,24 +66,6 @@ def test_a_log_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path, caps
 
 def test_keys_do_not_get_into_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "sk-12345678")
-    stream = io.StringIO()
-    configure_console("text", stream)
     run_logger("log-f", tmp_path).error("wrong key sk-12345678", extra={"answer": {"key": "sk-12345678"}})
-    assert "12345678" not in (tmp_path / "run.log").read_text() + stream.getvalue()
+    assert "12345678" not in (tmp_path / "run.log").read_text()
     assert lines(tmp_path)[0]["message"] == "wrong key ***"
-
-
-def test_the_console_shows_text_or_json_and_the_last_choice_counts(tmp_path: Path) -> None:
-    text, as_json = io.StringIO(), io.StringIO()
-    logger = run_logger("log-g", tmp_path)
-    configure_console("text", text)
-    logger.warning("careful", extra={"stage": "classify", "done": 3})
-    configure_console("json", as_json)
-    logger.info("done")
-    assert text.getvalue()[9:] == "WARNING classify: careful done=3\n"
-    assert json.loads(as_json.getvalue())["message"] == "done"
-    configure_console("json", as_json, logging.ERROR)
-    logger.info("quiet")
-    assert len(as_json.getvalue().splitlines()) == 1
-    with pytest.raises(UsageError, match="did you mean 'json'"):
-        configure_console("jsno")

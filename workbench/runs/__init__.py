@@ -3,7 +3,6 @@
 from workbench.runs.answers import Answer, AnswerLike, Answers
 from workbench.runs.artifacts import atomic_path, write_json, write_text
 from workbench.runs.catalogue import ARTIFACTS, STAGES
-from workbench.runs.log import configure_console
 from workbench.runs.parquet import BatchWriter, write_parquet
 from workbench.runs.store import RunStore, open_store
 from workbench.runs.tables import write_table
@@ -20,7 +19,6 @@ __all__ = [
     "RunStore",
     "WorkbookReport",
     "atomic_path",
-    "configure_console",
     "open_store",
     "write_json",
     "write_parquet",

@@ -1,4 +1,4 @@
-"""What a run says while it works: one JSON object per line in its `run.log`, and text or JSON on the console."""
+"""What a run says while it works: one JSON object per line in its `run.log`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from workbench.errors import StorageError, UsageError, nearest
 from workbench.runs.artifacts import to_json
 
 LOG_NAME = "run.log"
-CONSOLE_FORMATS = ("text", "json")
 
 _KNOWN = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "stage"}
 _SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
@@ -35,23 +34,6 @@ def run_logger(run_id: str, folder: Path) -> logging.Logger:
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
     return logger
-
-
-def configure_console(format: str = "text", stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Show what runs say on a stream (default: standard error) as `text` or `json`; a second call replaces the first.
-
-    Raises UsageError for another format.
-    """
-    if format not in CONSOLE_FORMATS:
-        raise UsageError(f"no log format {format!r}.", hint=nearest(format, CONSOLE_FORMATS))
-    logger = logging.getLogger("workbench")
-    for handler in [handler for handler in logger.handlers if isinstance(handler, _ConsoleHandler)]:
-        logger.removeHandler(handler)
-    console = _ConsoleHandler(stream or sys.stderr)
-    console.setFormatter(JsonLines() if format == "json" else ConsoleText())
-    console.setLevel(level)
-    logger.addHandler(console)
-    logger.setLevel(min(level, logging.INFO))
 
 
 class RunLogHandler(logging.Handler):
@@ -81,10 +63,6 @@ class RunLogHandler(logging.Handler):
             sys.stderr.write(f"cannot write {self.path}: {error.strerror}\n")
 
 
-class _ConsoleHandler(logging.StreamHandler[TextIO]):
-    """The one handler that `configure_console` puts up."""
-
-
 class JsonLines(logging.Formatter):
     """A record as one line of JSON: time (UTC), level, stage, message, the extra fields and a traceback if any."""
 
@@ -100,19 +78,6 @@ class JsonLines(logging.Formatter):
         except StorageError:
             text = to_json({key: str(value) for key, value in line.items()})
         return _without_secrets(text)
-
-
-class ConsoleText(logging.Formatter):
-    """A record as a line for people: time, level where it is a warning or worse, stage, message, extra fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Give the line, without secrets."""
-        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        level = f"{record.levelname} " if record.levelno >= logging.WARNING else ""
-        stage = f"{_stage(record)}: " if _stage(record) else ""
-        extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
-        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return _without_secrets(f"{time} {level}{stage}{record.getMessage()}{extras}{trace}")
 
 
 def _stage(record: logging.LogRecord) -> str | None:

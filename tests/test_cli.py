@@ -25,7 +25,7 @@ def run(*arguments):
 def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
     assert run("run", "run.yaml", "--run-id", "one") == 0
     printed = capsys.readouterr()
-    assert "accuracy (95 % interval)" in printed.out
+    assert "95 % interval" in printed.out
     assert "classified.xlsx" in printed.out
     assert "workbench review one" in printed.out
     assert "iteration 2: classify done" in printed.err

@@ -170,14 +170,22 @@ def _items_text(found: dict[str, Any]) -> str:
 
 
 def _iteration_line(entry: dict[str, Any]) -> dict[str, Any]:
+    """Fit one iteration into 80 columns."""
+    measured = entry["accuracy"] or {}
+    low, high = measured.get("low"), measured.get("high")
     return {
         "iteration": entry["iteration"],
-        "accuracy (95 % interval)": interval(entry["accuracy"]),
-        "score ≥ 0.7": f"{100 * entry['confident_share']:.1f} %" if entry["confident_share"] is not None else "–",
-        "unclassifiable": f"{100 * entry['ambiguous_rate']:.1f} %" if entry["ambiguous_rate"] is not None else "–",
+        "accuracy": _percent(measured.get("estimate")),
+        "95 % interval": f"{100 * low:.1f}–{100 * high:.1f} %" if low is not None else "not reviewed",
+        "reviewed": measured.get("n", 0),
+        "score ≥ 0.7": _percent(entry["confident_share"]),
+        "ambiguous": _percent(entry["ambiguous_rate"]),
         "examples": entry["examples"],
-        "seconds": entry["seconds"],
     }
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _pairs(pairs: list[tuple[str, str]]) -> list[str]:

@@ -79,3 +79,23 @@ def project(tmp_path, monkeypatch):
         encoding="utf-8",
     )
     return tmp_path
+
+
+@pytest.fixture
+def loop():
+    """Run the stages one after another, as the notebooks do, up to the end or to a review."""
+    from workbench import stages, workflow
+    from workbench.records import RunState
+
+    def run_all(parameters, store, run_id="one"):
+        run = workflow.start(parameters, store, run_id=run_id, resume=True)
+        while step := stages.next_step(run, store):
+            if step.stage == "ingest":
+                run = workflow.ingest(parameters, store, run_id=run.run_id)
+            else:
+                run = getattr(workflow, step.stage)(run, parameters, store)
+            if run.state == RunState.AWAITING_REVIEW:
+                break
+        return run
+
+    return run_all

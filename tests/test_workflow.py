@@ -12,19 +12,6 @@ from workbench.records import RunState
 from workbench.runs import open_store
 
 
-def loop(parameters, store, run_id="one"):
-    """Run the stages one after another, as the notebooks do, up to the end or to a review."""
-    run = workflow.start(parameters, store, run_id=run_id, resume=True)
-    while step := stages.next_step(run, store):
-        if step.stage == "ingest":
-            run = workflow.ingest(parameters, store, run_id=run.run_id)
-        else:
-            run = getattr(workflow, step.stage)(run, parameters, store)
-        if run.state == RunState.AWAITING_REVIEW:
-            break
-    return run
-
-
 @pytest.fixture
 def store(project):
     return open_store()
@@ -35,7 +22,7 @@ def parameters(project):
     return load_parameters("run.yaml")
 
 
-def test_two_iterations_leave_every_artifact_of_the_design(parameters, store):
+def test_two_iterations_leave_every_artifact_of_the_design(loop, parameters, store):
     run = loop(parameters, store)
     found = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert {
@@ -61,7 +48,7 @@ def test_two_iterations_leave_every_artifact_of_the_design(parameters, store):
     assert "iteration_002/refined_prompt.yaml" not in found
 
 
-def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(parameters, store, project):
+def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(loop, parameters, store, project):
     run = loop(parameters, store)
     classified = store.load(run.run_id, "classified")
     original = pd.read_csv(project / "expenses.csv", dtype={"Folio": str}, keep_default_na=False)
@@ -72,7 +59,7 @@ def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(param
     assert classified.loc[~cancelled, "category"].notna().all()
 
 
-def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(parameters, store):
+def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(loop, parameters, store):
     run = loop(parameters, store)
     rows = store.load(run.run_id, "rows").dropna(subset="item_id")
     assert rows.groupby("item_id").size().eq(2).all()
@@ -81,7 +68,7 @@ def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(paramet
     assert items["amount"].sum() == pytest.approx(rows["Importe"].sum())
 
 
-def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(parameters, store):
+def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(loop, parameters, store):
     run = loop(parameters, store)
     pools = store.validations(run.run_id).set_index("item_id")["pool"]
     examples = workflow.prompt_of(run, store, 2).examples
@@ -89,7 +76,7 @@ def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(parameters, sto
     assert len(examples) <= parameters.refine.max_examples
 
 
-def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(parameters, store):
+def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(loop, parameters, store):
     run = loop(parameters, store)
     accuracy = store.load(run.run_id, "metrics", 2)["accuracy"]
     validations = store.validations(run.run_id)
@@ -99,14 +86,23 @@ def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(p
     assert accuracy["n"] == validations["item_id"].nunique() - known
 
 
-def test_a_validated_item_is_not_drawn_again(parameters, store):
+def test_an_item_that_reads_like_a_hand_written_example_does_not_measure_its_prompt(loop, project, store):
+    prompt = (project / "prompt.yaml").read_text()
+    (project / "prompt.yaml").write_text(prompt + "examples:\n  - {text: Café y PAN, category: Comida}\n")
+    parameters = load_parameters("run.yaml", ["validate.sample_size=24", "run.iterations=1"])
+    run = loop(parameters, store)
+    accuracy = store.load(run.run_id, "metrics", 1)["accuracy"]
+    assert (accuracy["n"], accuracy["left_out"]) == (23, {"is an example in the prompt": 1})
+
+
+def test_a_validated_item_is_not_drawn_again(loop, parameters, store):
     run = loop(parameters, store)
     first, second = (set(store.load(run.run_id, "sample", iteration)["item_id"]) for iteration in (1, 2))
     assert len(first) == len(second) == 10
     assert first.isdisjoint(second)
 
 
-def test_the_same_parameters_give_the_same_answers(parameters, store):
+def test_the_same_parameters_give_the_same_answers(loop, parameters, store):
     one, two = loop(parameters, store, "one"), loop(parameters, store, "two")
     for name in ("predictions", "sample"):
         for iteration in (1, 2):
@@ -114,13 +110,13 @@ def test_the_same_parameters_give_the_same_answers(parameters, store):
             pd.testing.assert_frame_equal(*frames)
 
 
-def test_a_run_can_be_rebuilt_from_its_run_json(parameters, store):
+def test_a_run_can_be_rebuilt_from_its_run_json(loop, parameters, store):
     run = loop(parameters, store)
     again = loop(load_parameters(run.folder / "run.json"), store, "rebuilt")
     pd.testing.assert_frame_equal(*[store.load(each.run_id, "classified") for each in (run, again)])
 
 
-def test_without_verdicts_the_run_waits_and_a_filled_in_sheet_lets_it_go_on(project, store):
+def test_without_verdicts_the_run_waits_and_a_filled_in_sheet_lets_it_go_on(loop, project, store):
     parameters = load_parameters("run.yaml", ["validate.gold_column=null"])
     run = loop(parameters, store)
     assert run.state == RunState.AWAITING_REVIEW
@@ -147,7 +143,7 @@ def fill_in(sheet, decision="no", category="Otros"):
     book.save(sheet)
 
 
-def test_bad_verdicts_are_named_and_the_good_ones_are_kept(project, store):
+def test_bad_verdicts_are_named_and_the_good_ones_are_kept(loop, project, store):
     parameters = load_parameters("run.yaml", ["validate.gold_column=null"])
     run = loop(parameters, store)
     sample = store.load(run.run_id, "sample", 1)
@@ -160,7 +156,7 @@ def test_bad_verdicts_are_named_and_the_good_ones_are_kept(project, store):
     assert len(store.validations(run.run_id)) == 3
 
 
-def test_refining_without_verdicts_for_the_prompt_is_refused(project, store):
+def test_refining_without_verdicts_for_the_prompt_is_refused(loop, project, store):
     parameters = load_parameters("run.yaml", ["refine.max_examples=0"])
     with pytest.raises(VerdictError):
         loop(parameters, store)
@@ -180,7 +176,7 @@ def test_a_run_id_is_not_taken_twice_unless_asked_to_resume(parameters, store):
     assert workflow.start(parameters, store, run_id="one", resume=True).run_id == "one"
 
 
-def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_not(parameters, store):
+def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_not(loop, parameters, store):
     loop(parameters, store)
     with pytest.raises(ParameterError, match=r"ingest\.pipeline"):
         loop(load_parameters("run.yaml", ["ingest.pipeline=v1"]), store)
@@ -188,7 +184,7 @@ def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_n
     assert store.stage_done(run.run_id, "validate", 3)
 
 
-def test_parameters_may_still_change_where_nothing_was_made_from_them(project, store):
+def test_parameters_may_still_change_where_nothing_was_made_from_them(loop, project, store):
     with pytest.raises(ColumnNotFound):
         loop(load_parameters("run.yaml", ["ingest.columns=[Conceptos]"]), store)
     run = loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
@@ -198,7 +194,7 @@ def test_parameters_may_still_change_where_nothing_was_made_from_them(project, s
         loop(load_parameters("run.yaml", ["refine.max_examples=4"]), store)
 
 
-def test_export_writes_every_kind_of_file(parameters, store, project):
+def test_export_writes_every_kind_of_file(loop, parameters, store, project):
     run = loop(parameters, store)
     for suffix in ("xlsx", "csv", "parquet", "json"):
         path, rows = delivery.export(run, store, project / f"out.{suffix}")
@@ -208,7 +204,7 @@ def test_export_writes_every_kind_of_file(parameters, store, project):
         delivery.export(run, store, project / "out.doc")
 
 
-def test_columns_that_are_called_like_ours_come_back_under_their_own_names(project, store):
+def test_columns_that_are_called_like_ours_come_back_under_their_own_names(loop, project, store):
     text = (project / "expenses.csv").read_text().replace("Folio,", "item_id,").replace(",Estado,", ",category,")
     (project / "expenses.csv").write_text(text)
     run = loop(load_parameters("run.yaml", ["ingest.filters={category: [Active]}"]), store)

@@ -195,7 +195,7 @@ def _pairs(pairs: list[tuple[str, str]]) -> list[str]:
 
 def facts(title: str, found: dict[str, Any]) -> str:
     """Lay out the facts of a stage, one a line."""
-    flat = [(name, _cell(value)) for name, value in found.items() if not isinstance(value, dict | list)]
+    flat = [(name, _cell(value)) for name, value in found.items() if not isinstance(value, dict)]
     return "\n".join([title, *(_pairs(flat) if flat else [])])
 
 

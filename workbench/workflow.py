@@ -184,7 +184,7 @@ def _measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         store.validations(run_id),
         predictions,
         iteration=iteration,
-        example_item_ids=[example.item_id for example in prompt.examples if example.item_id],
+        example_item_ids=_shown_items(notes, prompt),
         weights=sampling.weights(_samples(notes)),
     )
     measured = metrics.iteration_metrics(
@@ -204,6 +204,16 @@ def _measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         )
         store.save(run_id, "comparison", comparison, iteration)
     _note_history(notes, prompt, measured)
+
+
+def _shown_items(notes: Notes, prompt: llm.Prompt) -> list[str]:
+    """Find the items that the prompt shows: those it names, and those that read like its hand-written examples."""
+    options = parameters_of(notes.run).ingest
+    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    shown = {clean_text(pipeline.clean(field) for field in each.text.split(" | ")) for each in prompt.examples}
+    texts = _texts(notes.store, notes.run.run_id)
+    named = [example.item_id for example in prompt.examples if example.item_id]
+    return [*named, *texts.index[texts.isin(shown)]]
 
 
 def _samples(notes: Notes) -> list[pd.DataFrame]:

@@ -241,7 +241,7 @@ def test_no_file_makes_reading_fail_in_a_foreign_way(tmp_path_factory, content, 
     take_verdicts(read, a_sample(), CATEGORIES, find_category=find_category)
 
 
-@pytest.mark.parametrize("word", ["true", "TRUE", "Verdadero", "1", "1.0", "si", "SÍ", " sí ", "yes", "x", "Correcto"])
+@pytest.mark.parametrize("word", ["true", "TRUE", "Verdadero", "1", "1.0", "si", "SÍ", " sí ", "yes", "Correcto"])
 def test_words_that_mean_yes(word):
     value = 1.0 if word == "1.0" else word
     table = pd.DataFrame({"item_id": ["0a"], "is_correct": [value]})

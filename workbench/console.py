@@ -41,11 +41,10 @@ class Observer:
         elif event["state"] == "started":
             self._write(f"  {_step(event)} …", end="" if self._rewrites else "\n")
         else:
-            self._write(
-                f"\r\033[K  {_step(event)} done, {event['seconds']:.1f} s"
-                if self._rewrites
-                else f"  {_step(event)} done, {event['seconds']:.1f} s"
+            text = f"  {_step(event)} done, {event['seconds']:.1f} s" + (
+                f": {event['detail']}" if event["detail"] else ""
             )
+            self._write(f"\r\033[K{text}" if self._rewrites else text)
 
     def _progress(self, event: dict[str, Any]) -> None:
         text = f"  {_step(event)}: {event['detail']}"
@@ -100,14 +99,14 @@ def _cell(value: object) -> str:
         return f"{value:,.2f}" if abs(value) < 1e15 else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return " ".join(str(value).split())
+    return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(str(value).split()))
 
 
 def _share_room(wanted: list[int], room: int) -> list[int]:
-    """Cut the widest columns until the line fits."""
+    """Cut the widest columns until the line fits; the first one names the line and stays whole."""
     widths = list(wanted)
-    while sum(widths) > room and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) > room and max(widths[1:], default=0) > 8:
+        widths[widths.index(max(widths[1:]), 1)] -= 1
     return widths
 
 
@@ -171,12 +170,11 @@ def _items_text(found: dict[str, Any]) -> str:
 
 def _iteration_line(entry: dict[str, Any]) -> dict[str, Any]:
     """Fit one iteration into 80 columns."""
-    measured = entry["accuracy"] or {}
-    low, high = measured.get("low"), measured.get("high")
+    measured: dict[str, Any] = entry["accuracy"] or {}
     return {
         "iteration": entry["iteration"],
         "accuracy": _percent(measured.get("estimate")),
-        "95 % interval": f"{100 * low:.1f}–{100 * high:.1f} %" if low is not None else "not reviewed",
+        "95 % interval": f"{100 * measured['low']:.1f}–{100 * measured['high']:.1f} %" if measured else "not reviewed",
         "reviewed": measured.get("n", 0),
         "score ≥ 0.7": _percent(entry["confident_share"]),
         "ambiguous": _percent(entry["ambiguous_rate"]),

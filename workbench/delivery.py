@@ -53,6 +53,8 @@ def export(run: Run, store: RunStore, to: str | Path, *, stage: str = "classify"
         StorageError: the file cannot be written.
     """
     name = "rows" if stage == "ingest" else "classified"
+    if not Path(to).parent.is_dir():
+        raise UsageError(f"there is no folder {Path(to).parent}.", hint="make it first, or check the path.")
     if not store.has(run.run_id, name):
         raise UsageError(
             f"run {run.run_id!r} has no {name} yet.",

@@ -15,6 +15,9 @@ from workbench.settings import find_file
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
 
+MOST_NODES = 500_000
+"""Values that a document may unfold to: far more than people write, far less than a bomb of aliases."""
+
 
 def read_text(path: Path, error: type[UsageError]) -> str:
     """Read a text file as UTF-8; raises `error` with a hint where that fails."""
@@ -24,7 +27,7 @@ def read_text(path: Path, error: type[UsageError]) -> str:
         siblings = sorted(other.name for other in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
         raise error(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}") from None
     except UnicodeDecodeError:
-        raise error(f"{path} is not UTF-8 text.", hint="save it as UTF-8.") from None
+        raise error(f"{path} is not a UTF-8 text file.", hint="a YAML or text file is wanted here.") from None
     except OSError as fault:
         raise error(f"cannot read {path}: {fault.strerror}.") from None
 
@@ -33,6 +36,8 @@ def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str,
     """Parse a YAML mapping; gives the data and the line (from 1) of every field in it."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if _count_nodes(node, {}) > MOST_NODES:
+            raise error(f"{name} unfolds to more than {MOST_NODES:,} values.", hint="use fewer aliases (*name).")
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
@@ -40,24 +45,43 @@ def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str,
             f"{name}, line {line}: this is not valid YAML: {fault.problem}.",
             hint="look at the indentation, colons and quotes around that line.",
         ) from None
+    except RecursionError:
+        raise error(f"{name} is nested too deeply.") from None
     except (yaml.YAMLError, ValueError) as fault:
         raise error(f"{name} is not valid YAML: {str(fault).splitlines()[0]}.") from None
     if not isinstance(data, dict):
         raise error(f"{name} holds no fields.", hint="it needs lines like `name: value`.")
     lines: dict[Location, int] = {}
-    _note_lines(node, (), lines)
+    _note_lines(node, (), lines, name, error)
     return data, lines
 
 
-def _note_lines(node: yaml.Node | None, where: Location, lines: dict[Location, int]) -> None:
+def _count_nodes(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Count what a document unfolds to where its aliases are followed; each node is looked at once."""
+    if id(node) not in known:
+        known[id(node)] = MOST_NODES + 1  # what holds an alias of itself never ends
+        inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else []
+        inner = node.value if isinstance(node, yaml.SequenceNode) else inner
+        known[id(node)] = 1 + sum(_count_nodes(part, known) for part in inner)
+    return known[id(node)]
+
+
+def _note_lines(
+    node: yaml.Node | None, where: Location, lines: dict[Location, int], name: str, error: type[UsageError]
+) -> None:
+    parts: list[tuple[Any, yaml.Node, int]] = []
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            lines[(*where, key.value)] = key.start_mark.line + 1
-            _note_lines(value, (*where, key.value), lines)
+        parts = [(str(key.value), value, key.start_mark.line + 1) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            lines[(*where, position)] = value.start_mark.line + 1
-            _note_lines(value, (*where, position), lines)
+        parts = [(position, value, value.start_mark.line + 1) for position, value in enumerate(node.value)]
+    for key, value, line in parts:
+        if (*where, key) in lines:
+            first = lines[(*where, key)]
+            raise error(
+                f"{name}, line {line}: {key!r} stands here a second time.", hint=f"the first is in line {first}."
+            )
+        lines[(*where, key)] = line
+        _note_lines(value, (*where, key), lines, name, error)
 
 
 def build(
@@ -88,6 +112,10 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, lines: dict[Location
     if detail["type"] == "missing":
         return at, f"field {field!r} is missing", ""
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
+    if detail["type"] == "too_short":
+        return at, f"{field} has too few entries: at least {detail['ctx']['min_length']} needed", ""
+    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        message = "a mapping (name: value)"
     if detail["type"] == "value_error":
         return at, f"{field}: {message}" if field else message, ""
     given = repr(detail["input"])

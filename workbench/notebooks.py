@@ -36,7 +36,7 @@ from papermill.execute import execute_notebook as papermill_execute
 from traitlets.config import Config
 
 from workbench import errors, stages, workflow
-from workbench.errors import Interrupted, NotebookFailed, ParameterError, WorkbenchError, nearest
+from workbench.errors import Interrupted, NotebookFailed, ParameterError, VerdictError, WorkbenchError, nearest
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState
 from workbench.runs import RunStore
@@ -45,6 +45,8 @@ from workbench.settings import shipped_folder, shown
 ENGINE = "workbench-strict"
 NOTEBOOKS = {"ingest": "01_ingest", "classify": "02_classify", "validate": "03_validate", "refine": "04_refine"}
 POLL_SECONDS = 0.25
+GRACE_SECONDS = 10
+"""How long an interrupted cell may take to clean up."""
 
 Observe = Callable[[dict[str, Any]], None]
 """Gets one event a time: `stage` (started or done) and `progress`, each with stage and iteration."""
@@ -69,15 +71,12 @@ def run_loop(
     """
     run = workflow.start(parameters, store, run_id=run_id, resume=resume)
     observe({"event": "run", "run_id": run.run_id, "folder": shown(run.folder)})
-    with store.lock(run.run_id), _state_of_outcome(run.run_id, store):
-        if stages.next_step(run, store):
-            store.set_state(run.run_id, RunState.RUNNING)
+    with store.lock(run.run_id):
         while step := stages.next_step(run, store):
             run = run_stage(run, step, store, observe=observe)
             if run.state == RunState.AWAITING_REVIEW:
-                return run
-        store.set_state(run.run_id, RunState.FINISHED)
-    return store.get(run.run_id)
+                break
+    return run
 
 
 @contextmanager
@@ -86,6 +85,9 @@ def _state_of_outcome(run_id: str, store: RunStore) -> Iterator[None]:
         yield
     except (Interrupted, KeyboardInterrupt):
         store.set_state(run_id, RunState.INTERRUPTED)
+        raise
+    except VerdictError:
+        store.set_state(run_id, RunState.AWAITING_REVIEW)
         raise
     except BaseException:
         store.set_state(run_id, RunState.FAILED)
@@ -108,9 +110,13 @@ def run_stage(
     where = {"stage": step.stage, "iteration": step.iteration}
     observe({"event": "stage", "state": "started", **where})
     started = time.monotonic()
-    with _progress_observed(run.run_id, step, store, observe):
+    store.set_state(run.run_id, RunState.RUNNING)
+    with _state_of_outcome(run.run_id, store), _progress_observed(run.run_id, step, store, observe):
         execute(notebook_path(name), output, parameters)
-    observe({"event": "stage", "state": "done", "seconds": round(time.monotonic() - started, 1), **where})
+    seconds = round(time.monotonic() - started, 1)
+    last = store.progress(run.run_id) or {}
+    detail = last["detail"] if (last.get("stage"), last.get("iteration")) == (step.stage, step.iteration) else None
+    observe({"event": "stage", "state": "done", "seconds": seconds, "detail": detail, **where})
     return store.get(run.run_id)
 
 
@@ -280,11 +286,15 @@ class HonestClient(PapermillNotebookClient):  # type: ignore[misc]
 
     interrupts: list[int]
 
+    def _stop_if_interrupted(self) -> None:
+        """Heed an interrupt that came between two cells, where the kernel shrugs it off."""
+        if self.interrupts:
+            raise KeyboardInterrupt
+
     def papermill_execute_cells(self) -> None:
         """Run cell by cell up to the first that fails."""
         for index, cell in enumerate(self.nb.cells):
-            if self.interrupts:  # it came between two cells, where the kernel shrugs it off
-                raise KeyboardInterrupt
+            self._stop_if_interrupted()
             self.nb_man.cell_start(cell, index)
             try:
                 self.execute_cell(cell, index)
@@ -296,6 +306,7 @@ class HonestClient(PapermillNotebookClient):  # type: ignore[misc]
                 raise
             finally:
                 self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+        self._stop_if_interrupted()
 
 
 class StrictEngine(NBClientEngine):  # type: ignore[misc]
@@ -351,22 +362,28 @@ def _kernel_config(folder: Path) -> Config:
 
 @contextmanager
 def _signals_to_kernel(client: HonestClient) -> Iterator[None]:
-    """Pass Ctrl+C and SIGTERM on to the kernel, so that the cell's `finally` runs; the third one gives up."""
-    if threading.current_thread() is not threading.main_thread():
+    """Pass Ctrl+C and SIGTERM on to the kernel, so that the cell's `finally` runs.
+
+    A kernel that has not stopped after `GRACE_SECONDS` (it may have been hit between two messages and wait for one that
+    never comes), or a third signal, ends the notebook here.
+    """
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, _frame: Any) -> None:
         client.interrupts.append(number)
         pid = getattr(getattr(client.km, "provisioner", None), "pid", None)
-        if pid is None or len(client.interrupts) > 2:
+        if pid is None or len(client.interrupts) > 2 or number == signal.SIGALRM:
             raise KeyboardInterrupt
         os.kill(pid, signal.SIGINT)
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

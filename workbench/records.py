@@ -59,6 +59,8 @@ class RunState(StrEnum):
 
     CREATED = "created"
     RUNNING = "running"
+    PAUSED = "paused"
+    """Between two stages; nobody works on it."""
     AWAITING_REVIEW = "awaiting_review"
     """A sample is drawn; the verdicts are missing."""
     FINISHED = "finished"

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.parameters import Parameters, parse_parameters
-from workbench.records import Run
+from workbench.records import Run, RunState
 from workbench.runs import RunStore
 
 STAGES = ("ingest", "classify", "validate", "refine")
@@ -77,6 +77,12 @@ def due(run: Run, store: RunStore, stage: str) -> int:
     return next((k for k in range(1, last + 1) if not store.stage_done(run.run_id, stage, k)), last)
 
 
+def _state_after(notes: Notes) -> RunState:
+    if notes.waiting:
+        return RunState.AWAITING_REVIEW
+    return RunState.PAUSED if next_step(notes.run, notes.store) else RunState.FINISHED
+
+
 def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
     """Do one stage under the run's lock and record that it started and ended; a stage that is done stays as it is."""
     store, step, run_id = notes.store, notes.step, notes.run.run_id
@@ -99,5 +105,6 @@ def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
             raise
         if not notes.waiting:
             store.finish_stage(run_id, step.stage, step.iteration, facts=notes.facts)
+        store.set_state(run_id, _state_after(notes))
         log.info("waiting for verdicts" if notes.waiting else "done", extra={**where, "facts": notes.facts})
     return store.get(run_id)

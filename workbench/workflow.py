@@ -14,7 +14,7 @@ import pandas as pd
 from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.parameters import Parameters, RefineSection, ValidateSection
-from workbench.records import CLEAN_PREFIX, Run, RunState, clean_text
+from workbench.records import CLEAN_PREFIX, Run, clean_text
 from workbench.runs import RunStore
 from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
@@ -265,22 +265,22 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     delivery.deliver(notes.run, store)
     if faults:
         raise VerdictError(
-            f"{len(validations)} verdicts were taken, {len(faults)} were not: {'; '.join(faults[:10])}",
+            f"{len(validations)} verdicts were taken, {len(faults)} were not: "
+            f"{'; '.join(fault.rstrip('.') for fault in faults[:10])}.",
             hint="correct these rows in the file and run the same command again.",
         )
     notes.waiting = validations.empty
-    store.set_state(run_id, RunState.AWAITING_REVIEW if notes.waiting else RunState.RUNNING)
 
 
 def _draw_sample(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
-    predictions = store.load(run_id, "predictions", iteration)
+    predictions, texts = store.load(run_id, "predictions", iteration), _texts(store, run_id)
     sample = sampling.draw(
         predictions,
         strategy=options.strategy,
         size=options.sample_size,
         seed=parameters.run.seed + iteration,
-        exclude=store.validations(run_id)["item_id"],
+        exclude=[*store.validations(run_id)["item_id"], *texts.index[texts == ""]],
         confidence_threshold=options.confidence_threshold,
     )
     store.save(run_id, "sample", sample, iteration)
@@ -318,9 +318,6 @@ def _texts(store: RunStore, run_id: str) -> pd.Series[str]:
     return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
 
 
-# --- refine ---------------------------------------------------------------------------------------------------------
-
-
 def refine(
     run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
 ) -> Run:
@@ -349,9 +346,6 @@ def _refine(notes: Notes, options: RefineSection) -> None:
     store.save(run_id, "prompt_diff", refinement.diff, iteration)
     store.save(run_id, "refined_prompt", refinement.prompt.to_yaml(), iteration)
     notes.facts.update(refinement.improvement_metrics(), summary=refinement.summary)
-
-
-# --- looking back ---------------------------------------------------------------------------------------------------
 
 
 def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:

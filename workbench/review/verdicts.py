@@ -15,7 +15,7 @@ GOLD_REVIEWER = "gold"
 """Who stands behind verdicts that come from a column with the true category."""
 
 ANSWERS = {
-    **dict.fromkeys(("true", "verdadero", "1", "si", "s", "yes", "y", "x", "correct", "correcto", "ok"), True),
+    **dict.fromkeys(("true", "verdadero", "1", "si", "s", "yes", "y", "correct", "correcto", "ok"), True),
     **dict.fromkeys(("false", "falso", "0", "no", "n", "incorrect", "incorrecto"), False),
 }
 """What is_correct understands, without case and accents; an x is a tick."""

@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import ColumnNotFound, NotRegistered, UsageError
+from workbench.metrics import drawn_as, estimate
 from workbench.records import PREDICTION_COLUMNS
-from workbench.sampling import STRATEGIES, allocate, draw, sampling_stats, weights
+from workbench.sampling import STRATEGIES, allocate, design, draw, sampling_stats
+
+ADDED = ("stratum", "inclusion_probability", "stratum_items", "drawable_items")
 
 
 def predictions(categories, scores=None, statuses=None):
@@ -74,7 +77,7 @@ def test_every_strategy_draws_the_size_asked_for_without_repeats(strategy):
     sample = draw(mixed(), strategy=strategy, size=137)
     assert len(sample) == 137
     assert sample["item_id"].is_unique
-    assert list(sample.columns) == [*PREDICTION_COLUMNS, "stratum", "inclusion_probability"]
+    assert list(sample.columns) == [*PREDICTION_COLUMNS, *ADDED]
     assert list(sample.index) == list(range(137))
 
 
@@ -213,9 +216,8 @@ def test_weights_make_a_stratified_sample_estimate_the_whole_without_bias():
     plain, weighted = [], []
     for seed in range(200):
         sample = draw(table, size=100, seed=seed)
-        hit = truth[sample["item_id"]]
-        weight = weights([sample])[sample["item_id"]]
+        hit = truth[sample["item_id"]].to_numpy()
         plain.append(hit.mean())
-        weighted.append((hit * weight).sum() / weight.sum())
+        weighted.append(estimate(hit, drawn_as(sample["item_id"], design([sample]))).estimate)
     assert np.mean(plain) < truth.mean() - 0.1
     assert abs(np.mean(weighted) - truth.mean()) < 0.02

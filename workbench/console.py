@@ -146,8 +146,8 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     )
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
-    if found["changes"]:
-        lines += ["", "What changed", *(_wrapped(line) for line in found["changes"])]
+    for title, sentences in (("How accurate", found["accuracy"]), ("What changed", found["changes"])):
+        lines += ["", title, *map(_wrapped, sentences)] if sentences else []
     lines += [
         "",
         "Look next",

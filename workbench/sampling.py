@@ -21,7 +21,7 @@ from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.records import AMBIGUOUS_SCORE, HIGH_SCORE, MEDIUM_SCORE, Band, Status
 from workbench.registry import Registry
 
-__all__ = ["STRATEGIES", "Request", "Strata", "allocate", "draw", "sampling_stats", "weights"]
+__all__ = ["STRATEGIES", "Request", "Strata", "allocate", "design", "draw", "sampling_stats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ def draw(
         confidence_threshold: scores below it come first in the `confidence` strategy; a score of -1 is below.
 
     Returns:
-        The drawn rows with all their columns, plus `stratum` and `inclusion_probability` (0 to 1, see the module),
-        index from 0. Pending items are never drawn.
+        The drawn rows with all their columns, plus `stratum`, `inclusion_probability` (0 to 1, see the module),
+        `stratum_items` (N_h) and `drawable_items` (the sum of all N_h); index from 0. Pending items are never drawn.
 
     Raises NotRegistered for an unknown strategy, UsageError for a negative size, ColumnNotFound for a missing column.
     """
@@ -149,23 +149,29 @@ def _draw_within(population: pd.DataFrame, strata: Strata, rng: np.random.Genera
     chosen = shuffled.index[shuffled.groupby(shuffled).cumcount() < wanted]
     chosen = chosen[rng.permutation(len(chosen))]
     drawn = stratum.loc[chosen]
-    probability = (drawn.value_counts() / stratum.value_counts()).astype("float64")
+    items = stratum.value_counts()
+    probability = (drawn.value_counts() / items).astype("float64")
     sample = population.loc[chosen].assign(
-        stratum=drawn, inclusion_probability=drawn.map(probability).astype("float64")
+        stratum=drawn,
+        inclusion_probability=drawn.map(probability).astype("float64"),
+        stratum_items=drawn.map(items).astype("int64"),
+        drawable_items=len(population),
     )
     return sample.reset_index(drop=True)
 
 
-def weights(samples: Iterable[pd.DataFrame]) -> pd.Series[float]:
-    """Say how much each drawn item weighs in an estimate: 1 / inclusion probability, by item id.
+def design(samples: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Put several draws together: how every drawn item came into its sample.
 
-    The weights of one draw are scaled to a mean of 1, so that several draws count by the items that were drawn.
+    Returns:
+        Columns item_id, draw (numbered from 1), stratum, stratum_items, drawable_items. An item that was drawn twice
+        counts for its first draw.
     """
-    parts = []
-    for sample in samples:
-        weight = 1 / sample.set_index("item_id")["inclusion_probability"]
-        parts.append(weight / weight.mean())
-    return pd.concat(parts) if parts else pd.Series(dtype="float64")
+    columns = ["item_id", "stratum", "stratum_items", "drawable_items"]
+    parts = [sample[columns].assign(draw=number) for number, sample in enumerate(samples, start=1)]
+    if not parts:
+        return pd.DataFrame(columns=[*columns, "draw"])
+    return pd.concat(parts, ignore_index=True).drop_duplicates("item_id", ignore_index=True)
 
 
 def _is_low(score: pd.Series[Any], threshold: float) -> pd.Series[bool]:

@@ -1,22 +1,29 @@
 """Honest numbers: how right, how sure, how much; and whether an iteration is better than the last.
 
-`numbers` holds the statistics, `accuracy` measures against verdicts, `processing` sums up an iteration, `comparison`
-sets two side by side, `evolution` looks at all of them. Everything that goes into a file is plain data without NaN.
+`numbers` and `estimates` hold the statistics, `accuracy` and `categories` measure against verdicts, `processing` sums
+up an iteration, `comparison` sets two side by side, `evolution` looks at all of them. Everything that goes into a file
+is plain data without NaN.
 """
 
 from workbench.metrics.accuracy import Accuracy, Usable, measure_accuracy, usable_for_accuracy
 from workbench.metrics.comparison import compare_iterations
+from workbench.metrics.estimates import DESIGN_COLUMNS, Drawn, drawn_alike, drawn_as, estimate
 from workbench.metrics.evolution import best_iteration, evolution, overall_trend, summarise_history
-from workbench.metrics.numbers import Interval, reviews_needed, weighted_wilson, wilson
+from workbench.metrics.numbers import Interval, reviews_needed, wilson
 from workbench.metrics.processing import iteration_metrics
 from workbench.metrics.verdicts import validation_document, validation_stats
 
 __all__ = [
+    "DESIGN_COLUMNS",
     "Accuracy",
+    "Drawn",
     "Interval",
     "Usable",
     "best_iteration",
     "compare_iterations",
+    "drawn_alike",
+    "drawn_as",
+    "estimate",
     "evolution",
     "iteration_metrics",
     "measure_accuracy",
@@ -26,6 +33,5 @@ __all__ = [
     "usable_for_accuracy",
     "validation_document",
     "validation_stats",
-    "weighted_wilson",
     "wilson",
 ]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workbench.metrics.categories import FEW_VERDICTS
 from workbench.metrics.numbers import reviews_needed
-
-FEW_VERDICTS = 10
-"""Below this many verdicts nothing can be said of one category: even 9 of 9 right leaves 70 to 100 %."""
 
 LARGE_SHARE = 0.02
 """A category with this share of the items is worth verdicts of its own."""

@@ -1,0 +1,114 @@
+"""From verdicts to numbers: what an iteration is worth, whether it is better than another; kept in the run store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from workbench import llm, metrics, refinery, sampling
+from workbench.errors import UsageError
+from workbench.records import CLEAN_PREFIX, Run, clean_text
+from workbench.runs import RunStore
+from workbench.settings import find_file
+from workbench.stages import Notes, parameters_of
+
+
+def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
+    """Load the prompt of an iteration; before it is classified, the one that it will start from."""
+    if store.has(run.run_id, "prompt", iteration):
+        return llm.load_prompt(store.path(run.run_id, "prompt", iteration))
+    if iteration == 1:
+        return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
+    return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
+
+
+def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
+    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    predictions = store.load(run_id, "predictions", iteration)
+    prompt, items = prompt_of(notes.run, store, iteration), store.load(run_id, "items")
+    accuracy = metrics.measure_accuracy(
+        store.validations(run_id),
+        predictions,
+        iteration=iteration,
+        example_item_ids=_shown_items(notes.run, store, prompt),
+        design=sampling.design(_samples(notes)),
+        items=items,
+    )
+    measured = metrics.iteration_metrics(
+        predictions,
+        items,
+        accuracy=accuracy,
+        processing=processing or store.load(run_id, "metrics", iteration)["processing"],
+    )
+    store.save(run_id, "metrics", measured, iteration)
+    if iteration > 1:
+        comparison = metrics.compare_iterations(
+            store.load(run_id, "metrics", iteration - 1),
+            measured,
+            store.load(run_id, "predictions", iteration - 1),
+            predictions,
+            iteration=iteration,
+        )
+        store.save(run_id, "comparison", comparison, iteration)
+    _note_history(notes, prompt, measured)
+
+
+def _shown_items(run: Run, store: RunStore, prompt: llm.Prompt) -> list[str]:
+    """Find the items that the prompt shows: those it names, and those that read like its hand-written examples."""
+    options = parameters_of(run).ingest
+    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    shown = {clean_text(pipeline.clean(field) for field in each.text.split(" | ")) for each in prompt.examples}
+    texts = texts_of(store, run.run_id)
+    named = [example.item_id for example in prompt.examples if example.item_id]
+    return [*named, *texts.index[texts.isin(shown)]]
+
+
+def texts_of(store: RunStore, run_id: str) -> pd.Series[str]:
+    """Give each item's clean text, by item id."""
+    items = store.load(run_id, "items").set_index("item_id")
+    fields = items[[column for column in items if column.startswith(CLEAN_PREFIX)]]
+    return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
+
+
+def _samples(notes: Notes) -> list[pd.DataFrame]:
+    store, run_id = notes.store, notes.run.run_id
+    drawn = range(1, (store.newest(run_id, "sample") or 0) + 1)
+    return [store.load(run_id, "sample", iteration) for iteration in drawn]
+
+
+def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    before = store.load(run_id, "history")["iterations"] if store.has(run_id, "history") else []
+    entry = {
+        "iteration": iteration,
+        "prompt_fingerprint": prompt.fingerprint,
+        "examples": len(prompt.examples),
+        **{key: measured[key] for key in ("items", "accuracy", "confident_share", "ambiguous_rate", "processing")},
+    }
+    entries = [*before[: iteration - 1], entry]
+    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **metrics.summarise_history(entries)})
+    store.update_manifest(
+        run_id, prompts=[{"iteration": e["iteration"], "fingerprint": e["prompt_fingerprint"]} for e in entries]
+    )
+
+
+def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:
+    """Compare two iterations of a run, the last two by default; raises UsageError where there are not two."""
+    newest = store.newest(run.run_id, "predictions") or 0
+    second = second or newest
+    first = first or second - 1
+    if not 1 <= first < second <= newest:
+        raise UsageError(
+            f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
+            hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
+        )
+    return metrics.compare_iterations(
+        store.load(run.run_id, "metrics", first),
+        store.load(run.run_id, "metrics", second),
+        store.load(run.run_id, "predictions", first),
+        store.load(run.run_id, "predictions", second),
+        iteration=second,
+        baseline_iteration=first,
+    )

@@ -1,0 +1,71 @@
+"""What the numbers of an iteration say, in sentences: for the terminal, the page and the notebooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WEAKEST_SHOWN = 3
+
+Facts = Mapping[str, Any]
+
+
+def accuracy_sentences(metrics: Facts) -> list[str]:
+    """Say how accurate an iteration is, how sure that is, and where it is weak.
+
+    Args:
+        metrics: metrics.json.
+    """
+    accuracy = metrics["accuracy"]
+    sentences = [_coverage(metrics)]
+    if not accuracy:
+        return [*([note] if (note := metrics.get("accuracy_note")) else []), *sentences]
+    return [_three_ways(accuracy), *accuracy["notes"], *sentences, _macro(accuracy["macro_f1"]), *_weakest(accuracy)]
+
+
+def _three_ways(accuracy: Facts) -> str:
+    parts = [f"Right are {_measured(accuracy)} of the items"]
+    if accuracy["by_rows"]:
+        parts.append(f"{_measured(accuracy['by_rows'])} of the rows")
+    if accuracy["by_amount"]:
+        parts.append(f"{_measured(accuracy['by_amount'])} of the amount (credit notes count by their absolute amount)")
+    return f"{', '.join(parts)}; 95 % intervals from {accuracy['n']:,} verdicts."
+
+
+def _coverage(metrics: Facts) -> str:
+    covered = metrics["coverage"]["items"]
+    failed = metrics["failed_share"]
+    told = (
+        f"{percent(covered)} of the items have a valid answer" if covered is not None else "No item has an answer yet"
+    )
+    return f"{told}{f'; {percent(failed)} failed' if failed else ''}."
+
+
+def _macro(macro: Facts) -> str:
+    if macro["estimate"] is None:
+        return "There is no macro-F1: no verdict names a true category."
+    thin = f"; n is too small in {len(macro['thin'])} of them" if macro["thin"] else ""
+    return f"Macro-F1 is {macro['estimate']:.2f} over {macro['categories']} categories with verdicts{thin}."
+
+
+def _weakest(accuracy: Facts) -> list[str]:
+    """Name the categories that are surely weak: those whose upper bound is lowest, among those with enough verdicts."""
+    enough = [row for row in accuracy["by_category"] if not row["note"] and row["estimate"] < 1]
+    weak = sorted(enough, key=lambda row: (row["high"], row["category"]))[:WEAKEST_SHOWN]
+    if not weak:
+        return []
+    named = ", ".join(f"{row['category']} ({_measured(row)} found, n = {row['n']})" for row in weak)
+    return [f"Weakest of the categories with enough verdicts: {named}."]
+
+
+def _measured(share: Facts) -> str:
+    return f"{percent(share['estimate'])} ({100 * share['low']:.1f}–{percent(share['high'])})"
+
+
+def percent(share: float) -> str:
+    """Write a share.
+
+    >>> percent(0.8349)
+    '83.5 %'
+    """
+    return f"{100 * share:.1f} %"

@@ -212,3 +212,15 @@ def test_columns_that_are_called_like_ours_come_back_under_their_own_names(loop,
     assert list(classified)[:4] == ["item_id", "Concepto", "Importe", "category_original"]
     assert classified["item_id"].iloc[0] == "00001"
     assert set(classified["category_original"]) == {"Active", "Cancelled"}
+
+
+def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(parameters, store):
+    run = loop(parameters, store)
+    paired = store.load(run.run_id, "comparison", 2)["paired"]
+    validations = store.validations(run.run_id)
+    known = validations[(validations["iteration"] == 1) & (validations["pool"] == "prompt")]
+    assert paired["n"] == len(validations) - len(known)
+    assert not {item["item_id"] for item in paired["fixed_items"] + paired["broken_items"]} & set(known["item_id"])
+    assert all(item["text"] for item in paired["fixed_items"] + paired["broken_items"])
+    assert workflow.compare(run, store)["paired"] == paired
+    assert paired["sentence"] in store.path(run.run_id, "report").read_text()

@@ -17,6 +17,7 @@ STAGE_WORDS = {
     "validate": "validate",
     "refine": "refine the prompt",
 }
+ITEMS_SHOWN = 10
 QUIET_SECONDS = 5
 """How often progress is printed where a line cannot be rewritten."""
 
@@ -208,10 +209,22 @@ def comparison(found: dict[str, Any]) -> str:
         f" (from {found['accuracy_basis'].replace('_', ' ')})",
         *_pairs([("accuracy before", interval(quality["baseline"])), ("accuracy now", interval(quality["refined"]))]),
     ]
+    paired = found["paired"]
+    lines += ["", f"On the same items: {paired['verdict']}", _wrapped(paired["sentence"])]
+    lines += [*_changed_items("Fixed", paired["fixed_items"]), *_changed_items("Broken", paired["broken_items"])]
     moves = found["distribution_comparison"]["moves"][:10]
     if moves:
-        lines += ["", table(pd.DataFrame(moves))]
+        lines += ["", "What moved", table(pd.DataFrame(moves))]
     return "\n".join([*lines, "", "Recommendations", *map(_wrapped, found["recommendations"])])
+
+
+def _changed_items(title: str, items: list[dict[str, Any]]) -> list[str]:
+    """Lay out items that were fixed or broken; nothing where there are none."""
+    if not items:
+        return []
+    shown = pd.DataFrame(items[:ITEMS_SHOWN])[["text", "true", "before", "after"]]
+    more = [f"… and {len(items) - ITEMS_SHOWN} more"] if len(items) > ITEMS_SHOWN else []
+    return ["", f"{title} ({len(items)})", table(shown), *more]
 
 
 def _wrapped(sentence: str) -> str:

@@ -13,6 +13,8 @@ from workbench.runs import RunStore
 from workbench.settings import find_file
 from workbench.stages import Notes, parameters_of
 
+CHANGED = ("fixed_items", "broken_items")
+
 
 def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
     """Load the prompt of an iteration; before it is classified, the one that it will start from."""
@@ -33,7 +35,7 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         predictions,
         iteration=iteration,
         example_item_ids=_shown_items(notes.run, store, prompt),
-        design=sampling.design(_samples(notes)),
+        design=_design(notes.run, store),
         items=items,
     )
     measured = metrics.iteration_metrics(
@@ -44,14 +46,7 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     )
     store.save(run_id, "metrics", measured, iteration)
     if iteration > 1:
-        comparison = metrics.compare_iterations(
-            store.load(run_id, "metrics", iteration - 1),
-            measured,
-            store.load(run_id, "predictions", iteration - 1),
-            predictions,
-            iteration=iteration,
-        )
-        store.save(run_id, "comparison", comparison, iteration)
+        store.save(run_id, "comparison", compare(notes.run, store, iteration - 1, iteration), iteration)
     _note_history(notes, prompt, measured)
 
 
@@ -65,17 +60,17 @@ def _shown_items(run: Run, store: RunStore, prompt: llm.Prompt) -> list[str]:
     return [*named, *texts.index[texts.isin(shown)]]
 
 
+def _design(run: Run, store: RunStore) -> pd.DataFrame:
+    """Say how every item came into a sample, over all iterations."""
+    drawn = range(1, (store.newest(run.run_id, "sample") or 0) + 1)
+    return sampling.design(store.load(run.run_id, "sample", iteration) for iteration in drawn)
+
+
 def texts_of(store: RunStore, run_id: str) -> pd.Series[str]:
     """Give each item's clean text, by item id."""
     items = store.load(run_id, "items").set_index("item_id")
     fields = items[[column for column in items if column.startswith(CLEAN_PREFIX)]]
     return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
-
-
-def _samples(notes: Notes) -> list[pd.DataFrame]:
-    store, run_id = notes.store, notes.run.run_id
-    drawn = range(1, (store.newest(run_id, "sample") or 0) + 1)
-    return [store.load(run_id, "sample", iteration) for iteration in drawn]
 
 
 def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
@@ -104,11 +99,22 @@ def compare(run: Run, store: RunStore, first: int | None = None, second: int | N
             f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
             hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
         )
-    return metrics.compare_iterations(
-        store.load(run.run_id, "metrics", first),
-        store.load(run.run_id, "metrics", second),
-        store.load(run.run_id, "predictions", first),
-        store.load(run.run_id, "predictions", second),
-        iteration=second,
-        baseline_iteration=first,
+    before, after = (store.load(run.run_id, "metrics", iteration) for iteration in (first, second))
+    sides = [_side(run, store, iteration) for iteration in (first, second)]
+    comparison = metrics.compare_iterations(
+        before, after, *(side.predictions for side in sides), iteration=second, baseline_iteration=first
     )
+    verdicts = store.validations(run.run_id)
+    paired = metrics.compare_on_shared_items(verdicts, *sides, design=_design(run, store))
+    return metrics.with_pairs(comparison, _with_texts(paired, texts_of(store, run.run_id)), after)
+
+
+def _side(run: Run, store: RunStore, iteration: int) -> metrics.Side:
+    examples = _shown_items(run, store, prompt_of(run, store, iteration))
+    return metrics.Side(iteration, store.load(run.run_id, "predictions", iteration), examples)
+
+
+def _with_texts(paired: dict[str, Any], texts: pd.Series[str]) -> dict[str, Any]:
+    """Put the text beside every item that was fixed or broken."""
+    lists = {name: [{**item, "text": texts[item["item_id"]]} for item in paired[name]] for name in CHANGED}
+    return {**paired, **lists}

@@ -119,18 +119,18 @@ def measure_accuracy(
     """
     usable = usable_for_accuracy(validations, iteration=iteration, example_item_ids=example_item_ids)
     judged = side_by_side(usable.frame, predictions)
-    drawn_by_chance, not_drawn = _by_chance(judged["item_id"], design)
+    drawnby_chance, not_drawn = by_chance(judged["item_id"], design)
     absent = judged["predicted"].isna()
     lost = ~absent & judged["true"].isna() & (judged["predicted"] != judged["category"])
     reasons = {NOT_CLASSIFIED: absent, TRUTH_UNKNOWN: lost}
-    counted = judged[~absent & ~lost & drawn_by_chance].reset_index(drop=True)
-    left_out = {reason: int((why & drawn_by_chance).sum()) for reason, why in reasons.items()}
+    counted = judged[~absent & ~lost & drawnby_chance].reset_index(drop=True)
+    left_out = {reason: int((why & drawnby_chance).sum()) for reason, why in reasons.items()}
     measured = _measure(counted, design, items)
     all_left_out = usable.left_out | not_drawn | {reason: count for reason, count in left_out.items() if count}
     return Accuracy(iteration=iteration, left_out=all_left_out, notes=_notes(measured, all_left_out, items), **measured)
 
 
-def _by_chance(item_ids: pd.Series[str], design: pd.DataFrame | None) -> tuple[pd.Series[bool], dict[str, int]]:
+def by_chance(item_ids: pd.Series[str], design: pd.DataFrame | None) -> tuple[pd.Series[bool], dict[str, int]]:
     """Say which judged items may speak for others, and count why the rest may not."""
     if design is None:
         return pd.Series(True, index=item_ids.index), {}

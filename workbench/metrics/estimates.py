@@ -98,7 +98,7 @@ def estimate(right: NDArray[np.bool_], drawn: Drawn, size: Numbers | None = None
     share = float(weight[right].sum() / total)
     effective = _effective_size(weight / total, right, share, drawn)
     if size is not None and len(np.unique(size[counted])) > 1:
-        effective = min(effective, _kish(weight / total, drawn.fraction))
+        effective = min(effective, kish_size(weight / total, drawn.fraction))
     found = wilson(share * effective, effective) if np.isfinite(effective) else Interval(share, share, share, n)
     return Interval(share, found.low, found.high, n)
 
@@ -111,7 +111,7 @@ def _effective_size(part: Numbers, right: NDArray[np.bool_], share: float, drawn
     variance = _variance(part * (right - share), drawn)
     p_q = share * (1 - share)
     if n < 2 or variance <= p_q * 1e-12:
-        return min(most, _kish(part, drawn.fraction)) if np.isfinite(most) else np.inf
+        return min(most, kish_size(part, drawn.fraction)) if np.isfinite(most) else np.inf
     return min(p_q / variance * n / (n - 1), most)
 
 
@@ -129,6 +129,7 @@ def _variance(residual: Numbers, drawn: Drawn) -> float:
     return float(((1 - closed) * within).sum())
 
 
-def _kish(part: Numbers, fraction: Numbers) -> float:
+def kish_size(part: Numbers, fraction: Numbers) -> float:
+    """Give the effective sample size of weights that add up to 1; infinite where everything was judged."""
     spread = float(((1 - fraction) * part**2).sum())
     return 1 / spread if spread > 0 else np.inf

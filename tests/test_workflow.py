@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from workbench import delivery, stages, workflow
+from workbench import delivery, sampling, stages, workflow
 from workbench.errors import ColumnNotFound, ParameterError, RunExists, UsageError, VerdictError
 from workbench.parameters import load_parameters
 from workbench.records import RunState
@@ -224,3 +224,19 @@ def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(
     assert all(item["text"] for item in paired["fixed_items"] + paired["broken_items"])
     assert workflow.compare(run, store)["paired"] == paired
     assert paired["sentence"] in store.path(run.run_id, "report").read_text()
+
+
+@pytest.mark.parametrize("strategy", list(sampling.NEEDS))
+def test_every_strategy_that_needs_more_than_predictions_takes_a_run_through_two_iterations(project, store, strategy):
+    overrides = [f"validate.strategy={strategy}", "validate.sample_size=8", "validate.weight_by=amount"]
+    run = loop(load_parameters("run.yaml", overrides), store)
+    for iteration in (1, 2):
+        sample = store.load(run.run_id, "sample", iteration)
+        assert len(sample) == 8
+        assert sample["inclusion_probability"].between(0, 1, inclusive="right").all()
+    assert stages.next_step(run, store) is None
+
+
+def test_weighing_by_an_amount_needs_an_amount_column(project, store):
+    with pytest.raises(ParameterError, match=r"no ingest\.amount_column"):
+        loop(load_parameters("run.yaml", ["validate.weight_by=amount", "ingest.amount_column=null"]), store)

@@ -6,7 +6,9 @@ A finished stage is not done twice: called again, it gives the run back as it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,6 +46,8 @@ def check(parameters: Parameters) -> None:
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
     llm.get_provider(parameters.classify.provider)
     llm.own_examples(prompt, parameters.refine.additional_examples)
+    if parameters.validate_.weight_by == "amount" and ingest.amount_column is None:
+        raise ParameterError("validate.weight_by is 'amount', but there is no ingest.amount_column.")
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
         raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
@@ -204,7 +208,7 @@ def _draw_sample(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
     predictions = store.load(run_id, "predictions", iteration)
     sample = sampling.draw(
-        predictions,
+        _candidates(notes, predictions, options),
         strategy=options.strategy,
         size=options.sample_size,
         seed=parameters.run.seed + iteration,
@@ -217,6 +221,28 @@ def _draw_sample(notes: Notes, parameters: Parameters) -> None:
     notes.facts["sampling"] = sampling.sampling_stats(
         predictions, sample, options.confidence_threshold, target_size=options.sample_size
     )
+
+
+def _candidates(notes: Notes, predictions: pd.DataFrame, options: ValidateSection) -> pd.DataFrame:
+    """Put beside the predictions what the strategy needs to know of the items."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    size = "amount" if options.weight_by == "amount" else "n_rows"
+    columns: dict[str, Callable[[], pd.Series[Any]]] = {
+        "text": lambda: predictions["item_id"].map(texts_of(store, run_id)),
+        "weight": lambda: predictions["item_id"].map(store.load(run_id, "items").set_index("item_id")[size]),
+        "error_rate": lambda: predictions["category"].map(metrics.error_rates(store.validations(run_id))),
+        "previous_category": lambda: predictions["item_id"].map(_categories(store, run_id, iteration - 1)),
+    }
+    needed = {name: columns[name]() for name in sampling.NEEDS.get(options.strategy, ())}
+    return predictions.assign(**needed)
+
+
+def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
+    """Give the category of every item in an iteration; none before the first."""
+    if iteration < 1:
+        return pd.Series(dtype="str")
+    before: pd.DataFrame = store.load(run_id, "predictions", iteration)
+    return before.set_index("item_id")["category"]
 
 
 def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:

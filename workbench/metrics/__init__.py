@@ -12,7 +12,7 @@ from workbench.metrics.evolution import best_iteration, evolution, overall_trend
 from workbench.metrics.numbers import Interval, reviews_needed, wilson
 from workbench.metrics.paired import Side, compare_on_shared_items, mcnemar, paired_difference
 from workbench.metrics.processing import iteration_metrics
-from workbench.metrics.verdicts import validation_document, validation_stats
+from workbench.metrics.verdicts import error_rates, validation_document, validation_stats
 
 __all__ = [
     "DESIGN_COLUMNS",
@@ -26,6 +26,7 @@ __all__ = [
     "compare_on_shared_items",
     "drawn_alike",
     "drawn_as",
+    "error_rates",
     "estimate",
     "evolution",
     "iteration_metrics",

@@ -41,6 +41,15 @@ def validation_stats(validations: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def error_rates(validations: pd.DataFrame) -> dict[str, float]:
+    """Give the share of wrong answers per judged category, drawn towards one half: (wrong + 1) / (n + 2)."""
+    breakdown = validation_stats(validations)["validation_breakdown"]
+    return {
+        name: (counts["incorrect"] + 1) / (counts["correct"] + counts["incorrect"] + 2)
+        for name, counts in breakdown.items()
+    }
+
+
 def validation_document(validations: pd.DataFrame) -> dict[str, Any]:
     """Give the content of validations.json: every verdict as plain data, and their sums."""
     records = validations.astype("object").where(validations.notna(), None).to_dict("records")

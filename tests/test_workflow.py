@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from workbench import delivery, sampling, stages, workflow
+from workbench import delivery, stages, workflow
 from workbench.errors import ColumnNotFound, ParameterError, RunExists, UsageError, VerdictError
 from workbench.parameters import load_parameters
 from workbench.records import RunState
@@ -53,7 +53,7 @@ def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(loop,
     classified = store.load(run.run_id, "classified")
     original = pd.read_csv(project / "expenses.csv", dtype={"Folio": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(classified[list(original)], original, check_dtype=False)
-    assert list(classified)[-4:] == ["category", "reason", "score", "status"]
+    assert list(classified)[-5:] == ["category", "reason", "score", "status", "decided_by"]
     cancelled = classified["Estado"] == "Cancelled"
     assert classified.loc[cancelled, "category"].isna().all()
     assert classified.loc[~cancelled, "category"].notna().all()
@@ -212,31 +212,3 @@ def test_columns_that_are_called_like_ours_come_back_under_their_own_names(loop,
     assert list(classified)[:4] == ["item_id", "Concepto", "Importe", "category_original"]
     assert classified["item_id"].iloc[0] == "00001"
     assert set(classified["category_original"]) == {"Active", "Cancelled"}
-
-
-def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(parameters, store):
-    run = loop(parameters, store)
-    paired = store.load(run.run_id, "comparison", 2)["paired"]
-    validations = store.validations(run.run_id)
-    known = validations[(validations["iteration"] == 1) & (validations["pool"] == "prompt")]
-    assert paired["n"] == len(validations) - len(known)
-    assert not {item["item_id"] for item in paired["fixed_items"] + paired["broken_items"]} & set(known["item_id"])
-    assert all(item["text"] for item in paired["fixed_items"] + paired["broken_items"])
-    assert workflow.compare(run, store)["paired"] == paired
-    assert paired["sentence"] in store.path(run.run_id, "report").read_text()
-
-
-@pytest.mark.parametrize("strategy", list(sampling.NEEDS))
-def test_every_strategy_that_needs_more_than_predictions_takes_a_run_through_two_iterations(project, store, strategy):
-    overrides = [f"validate.strategy={strategy}", "validate.sample_size=8", "validate.weight_by=amount"]
-    run = loop(load_parameters("run.yaml", overrides), store)
-    for iteration in (1, 2):
-        sample = store.load(run.run_id, "sample", iteration)
-        assert len(sample) == 8
-        assert sample["inclusion_probability"].between(0, 1, inclusive="right").all()
-    assert stages.next_step(run, store) is None
-
-
-def test_weighing_by_an_amount_needs_an_amount_column(project, store):
-    with pytest.raises(ParameterError, match=r"no ingest\.amount_column"):
-        loop(load_parameters("run.yaml", ["validate.weight_by=amount", "ingest.amount_column=null"]), store)

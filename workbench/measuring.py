@@ -13,6 +13,7 @@ from workbench.runs import RunStore
 from workbench.settings import find_file
 from workbench.stages import Notes, parameters_of
 
+IN_HISTORY = ("items", "accuracy", "confident_share", "ambiguous_rate", "category_counts", "processing")
 CHANGED = ("fixed_items", "broken_items")
 
 
@@ -75,15 +76,18 @@ def texts_of(store: RunStore, run_id: str) -> pd.Series[str]:
 
 def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    last_two = {each: store.load(run_id, "predictions", each) for each in (iteration - 1, iteration) if each > 0}
     before = store.load(run_id, "history")["iterations"] if store.has(run_id, "history") else []
     entry = {
         "iteration": iteration,
         "prompt_fingerprint": prompt.fingerprint,
         "examples": len(prompt.examples),
-        **{key: measured[key] for key in ("items", "accuracy", "confident_share", "ambiguous_rate", "processing")},
+        **{key: measured[key] for key in IN_HISTORY},
+        "changes": metrics.changes(last_two, store.validations(run_id))[iteration],
     }
     entries = [*before[: iteration - 1], entry]
-    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **metrics.summarise_history(entries)})
+    summed = {**metrics.summarise_history(entries), "category_timeline": metrics.category_timeline(entries)}
+    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **summed})
     store.update_manifest(
         run_id, prompts=[{"iteration": e["iteration"], "fingerprint": e["prompt_fingerprint"]} for e in entries]
     )

@@ -16,7 +16,7 @@ from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, 
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.measuring import compare, measure, prompt_of, texts_of
 from workbench.parameters import Parameters, RefineSection, ValidateSection
-from workbench.records import Run, RunState
+from workbench.records import PREDICTION_COLUMNS, Run, RunState
 from workbench.runs import RunStore
 from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
@@ -194,7 +194,7 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
         store.save(run_id, "validations", validations, iteration)
         store.save(run_id, "validations_json", metrics.validation_document(validations), iteration)
         measure(notes)
-    delivery.deliver(notes.run, store)
+    delivery.deliver(notes.run, store, texts_of(store, run_id))
     if faults:
         raise VerdictError(
             f"{len(validations)} verdicts were taken, {len(faults)} were not: {'; '.join(faults[:10])}",
@@ -216,6 +216,7 @@ def _draw_sample(notes: Notes, parameters: Parameters) -> None:
         confidence_threshold=options.confidence_threshold,
     )
     store.save(run_id, "sample", sample, iteration)
+    store.save(run_id, "review_items", review.contradictions(predictions, store.validations(run_id)), iteration)
     if options.gold_column is None:
         _write_review_sheet(notes.run, store, iteration)
     notes.facts["sampling"] = sampling.sampling_stats(
@@ -248,8 +249,8 @@ def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
 def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
     """Keep the verdicts that the gold column, the verdicts file or the filled-in review sheet give."""
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    sample = store.load(run_id, "sample", iteration)
     prompt = prompt_of(notes.run, store, iteration)
+    sample = store.load(run_id, "sample", iteration) if options.gold_column else _asked(store, run_id, iteration)
     if options.gold_column:
         gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
         taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
@@ -263,6 +264,16 @@ def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
     validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts_of(store, run_id))
     store.add_validations(run_id, validations)
     return list(taken.faults)
+
+
+def _asked(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
+    """Give what reviewers are asked about: the sample, and the items on which the model now contradicts a person."""
+    sample: pd.DataFrame = store.load(run_id, "sample", iteration)
+    if not store.has(run_id, "review_items", iteration):
+        return sample
+    again = store.load(run_id, "review_items", iteration)
+    columns = list(PREDICTION_COLUMNS)
+    return pd.concat([sample[columns], again[columns]], ignore_index=True) if len(again) else sample
 
 
 # --- refine ---------------------------------------------------------------------------------------------------------
@@ -324,7 +335,7 @@ def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:
 def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:
     review.write_review_sheet(
         store.path(run.run_id, "review_sheet", iteration),
-        store.load(run.run_id, "sample", iteration),
+        _asked(store, run.run_id, iteration),
         store.load(run.run_id, "items"),
         prompt_of(run, store, iteration).category_names,
         language=language(),

@@ -8,7 +8,16 @@ into a file is plain data without NaN.
 from workbench.metrics.accuracy import Accuracy, Usable, measure_accuracy, usable_for_accuracy
 from workbench.metrics.comparison import compare_iterations, with_pairs
 from workbench.metrics.estimates import DESIGN_COLUMNS, Drawn, drawn_alike, drawn_as, estimate
-from workbench.metrics.evolution import best_iteration, evolution, overall_trend, summarise_history
+from workbench.metrics.evolution import (
+    best_iteration,
+    category_timeline,
+    changes,
+    evolution,
+    has_improved,
+    item_histories,
+    overall_trend,
+    summarise_history,
+)
 from workbench.metrics.numbers import Interval, reviews_needed, wilson
 from workbench.metrics.paired import Side, compare_on_shared_items, mcnemar, paired_difference
 from workbench.metrics.processing import iteration_metrics
@@ -22,6 +31,8 @@ __all__ = [
     "Side",
     "Usable",
     "best_iteration",
+    "category_timeline",
+    "changes",
     "compare_iterations",
     "compare_on_shared_items",
     "drawn_alike",
@@ -29,6 +40,8 @@ __all__ = [
     "error_rates",
     "estimate",
     "evolution",
+    "has_improved",
+    "item_histories",
     "iteration_metrics",
     "mcnemar",
     "measure_accuracy",

@@ -23,6 +23,25 @@ def accuracy_sentences(metrics: Facts) -> list[str]:
     return [_three_ways(accuracy), *accuracy["notes"], *sentences, _macro(accuracy["macro_f1"]), *_weakest(accuracy)]
 
 
+def decision_sentences(rows: Mapping[str, int], contradicted: int) -> list[str]:
+    """Say how many rows people and the model decided, and on how many items the model contradicts a person.
+
+    >>> decision_sentences({"model": 1200, "human": 30}, 0)
+    ['In the final table people decided 30 rows and the model 1,200.']
+    """
+    human, propagated = rows.get("human", 0), rows.get("propagated", 0)
+    told = f"people decided {human:,} row{'' if human == 1 else 's'}"
+    told += f", {propagated:,} more have the text of one of those" if propagated else ""
+    sentences = [f"In the final table {told} and the model {rows.get('model', 0):,}."]
+    if contradicted:
+        many = contradicted > 1
+        sentences.append(
+            f"On {contradicted:,} item{'s' if many else ''} the model has changed its mind against a person: the "
+            f"person's category stands, and the review sheet asks about {'them' if many else 'it'} again."
+        )
+    return sentences
+
+
 def _three_ways(accuracy: Facts) -> str:
     parts = [f"Right are {_measured(accuracy)} of the items"]
     if accuracy["by_rows"]:

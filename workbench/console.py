@@ -234,6 +234,25 @@ def _wrapped(sentence: str) -> str:
     return textwrap.fill(sentence, width, initial_indent="  · ", subsequent_indent="    ")
 
 
+def search(found: dict[str, Any]) -> str:
+    """Lay out a page of what was found."""
+    if not found["results"]:
+        return f"nothing found for {found['keyword']!r} in {', '.join(found['searched_fields'])}."
+    lines = [
+        {
+            "item": result["item_id"][:8],
+            "rows": result["n_rows"],
+            "text": " | ".join(text for text in result["all_clean_fields"].values() if text),
+            "category": result["current_classification"]["category"],
+            "score": result["current_classification"]["score"],
+            "by": result["current_classification"]["decided_by"],
+        }
+        for result in found["results"]
+    ]
+    shown = f"page {found['page']} of {found['total_pages']}, {found['total_count']:,} items"
+    return f"{table(pd.DataFrame(lines))}\n{shown}"
+
+
 def schema(found: dict[str, Any]) -> str:
     """Lay out what `inspect` found, file by file."""
     return "\n\n".join(_file_schema(file) for file in found["files"])

@@ -14,16 +14,33 @@ import pandas as pd
 
 from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
+from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_of, texts_of
 from workbench.parameters import Parameters, RefineSection, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run, RunState
 from workbench.runs import RunStore
+from workbench.search import Query
 from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
-    "refine", "review_advice", "reviewed", "start", "step_of", "validate", "with_verdicts",
+    "Step",
+    "check",
+    "classify",
+    "compare",
+    "ingest",
+    "next_step",
+    "offer_review",
+    "parameters_of",
+    "prompt_of",
+    "refine",
+    "review_advice",
+    "reviewed",
+    "search",
+    "start",
+    "step_of",
+    "validate",
+    "with_verdicts",
 ]  # fmt: skip
 
 ALWAYS_FREE = {
@@ -330,6 +347,12 @@ def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:
     verdicts = store.validations(run.run_id, iteration)[["item_id", "is_correct", "corrected_category"]]
     sample: pd.DataFrame = store.load(run.run_id, "sample", iteration)[["item_id", "category", "score", "reason"]]
     return sample.merge(items, on="item_id").merge(verdicts, on="item_id", how="left").set_index("item_id")
+
+
+def search(run: Run, store: RunStore, query: Query) -> dict[str, Any]:
+    """Search the items of a run once; for many searches open a `finding.Finder`."""
+    finder = Finder(run, store, texts_of(store, run.run_id))
+    return finder.with_first_rows(finder.find(query))
 
 
 def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:

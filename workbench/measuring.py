@@ -45,6 +45,8 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         accuracy=accuracy,
         processing=processing or store.load(run_id, "metrics", iteration)["processing"],
     )
+    target = parameters_of(notes.run).validate_.target_precision
+    measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
     store.save(run_id, "metrics", measured, iteration)
     if iteration > 1:
         store.save(run_id, "comparison", compare(notes.run, store, iteration - 1, iteration), iteration)

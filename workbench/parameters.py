@@ -97,6 +97,8 @@ class ValidateSection(Section):
     """For the confidence strategy: scores below it come first."""
     weight_by: Literal["rows", "amount"] = "rows"
     """For the weighted strategy: what makes an item big."""
+    target_precision: float = Field(default=0.95, ge=0.5, le=0.999)
+    """How right answers must surely be to be accepted without a review."""
     gold_column: str | None = None
     """A column with the true category, which then stands in for a reviewer."""
     verdicts: str | None = None

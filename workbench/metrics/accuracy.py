@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from workbench.metrics.categories import FEW_VERDICTS, by_category, confused_pairs, macro_f1
-from workbench.metrics.estimates import Numbers, covers_everything, drawn_alike, drawn_as, estimate
+from workbench.metrics.estimates import Drawn, Numbers, covers_everything, drawn_alike, drawn_as, estimate
 from workbench.metrics.numbers import Interval
 from workbench.metrics.verdicts import correct_and_incorrect, newest_verdicts
 from workbench.records import Pool, Status
@@ -31,6 +32,15 @@ class Usable:
     """The newest verdict of every usable item, with the columns of `records.Validation`."""
     left_out: dict[str, int]
     """Why items are not among them → how many; reasons without items are absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The judged items that count, as arrays of one length."""
+
+    score: Numbers
+    right: NDArray[np.bool_]
+    drawn: Drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,8 @@ class Accuracy:
     """The plain mean of the categories' F1: estimate, categories, thin (those with too few verdicts)."""
     notes: tuple[str, ...]
     """Why a number is missing or weak, in sentences."""
+    judged: Judged = field(repr=False, compare=False)
+    """What all this was measured on."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data, as it stands in metrics.json."""
@@ -160,6 +172,7 @@ def _measure(counted: pd.DataFrame, design: pd.DataFrame | None, items: pd.DataF
         "by_predicted": correct_and_incorrect(counted["predicted"], correct),
         "confused_pairs": confused_pairs(counted[~correct]),
         "macro_f1": macro_f1(categories),
+        "judged": Judged(counted["score"].to_numpy(dtype="float64"), right, drawn),
     }
 
 
@@ -204,7 +217,7 @@ def _notes(measured: dict[str, Any], left_out: dict[str, int], items: pd.DataFra
 def side_by_side(verdicts: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """Put the true category and the iteration's prediction next to every verdict; null where there is none."""
     classified = predictions[predictions["status"] != Status.PENDING]
-    predicted = classified[["item_id", "category"]].rename(columns={"category": "predicted"})
+    predicted = classified[["item_id", "category", "score"]].rename(columns={"category": "predicted"})
     is_correct = verdicts["is_correct"].astype("bool")
     true = verdicts["category"].where(is_correct, verdicts["corrected_category"]).astype("str")
     return verdicts.assign(true=true).merge(predicted, on="item_id", how="left")

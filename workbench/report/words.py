@@ -20,7 +20,26 @@ def accuracy_sentences(metrics: Facts) -> list[str]:
     sentences = [_coverage(metrics)]
     if not accuracy:
         return [*([note] if (note := metrics.get("accuracy_note")) else []), *sentences]
-    return [_three_ways(accuracy), *accuracy["notes"], *sentences, _macro(accuracy["macro_f1"]), *_weakest(accuracy)]
+    weak = [_macro(accuracy["macro_f1"]), *_weakest(accuracy)]
+    return [_three_ways(accuracy), *accuracy["notes"], *sentences, *weak, *_calibration(metrics["calibration"])]
+
+
+def _calibration(found: Facts) -> list[str]:
+    """Say what a score is worth, and from which score on answers may be accepted."""
+    accepted, ece = found["acceptance"], found["ece"]
+    told = [found["note"]] if found["note"] else []
+    if ece:
+        low, high = 100 * ece["low"], 100 * ece["high"]
+        told.append(f"Scores are off by {100 * ece['estimate']:.0f} points on average ({low:.0f}–{high:.0f}).")
+    if accepted["score"] is None:
+        return [*told, f"Nothing may be accepted without a review: {accepted['note']}"]
+    shares = {name: percent(value) for name, value in accepted["shares"].items() if value is not None}
+    covered = ", ".join(f"{value} of the {name}" for name, value in shares.items())
+    return [
+        *told,
+        f"From score {accepted['score']:.2f} on answers may be accepted without a review at a precision of "
+        f"{100 * accepted['target']:g} % (surely above {percent(accepted['precision']['low'])}): {covered}.",
+    ]
 
 
 def decision_sentences(rows: Mapping[str, int], contradicted: int) -> list[str]:

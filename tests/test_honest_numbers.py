@@ -1,8 +1,9 @@
 """What a review tells, end to end: who decided, what was fixed and broken, how samples are drawn."""
 
 import pytest
+import yaml
 
-from workbench import review, sampling, stages, workflow
+from workbench import measuring, review, sampling, stages, workflow
 from workbench.errors import ParameterError
 from workbench.parameters import load_parameters
 from workbench.runs import open_store
@@ -99,3 +100,31 @@ def test_every_strategy_that_needs_more_than_predictions_takes_a_run_through_two
 def test_weighing_by_an_amount_needs_an_amount_column(loop, project, store):
     with pytest.raises(ParameterError, match=r"no ingest\.amount_column"):
         loop(load_parameters("run.yaml", ["validate.weight_by=amount", "ingest.amount_column=null"]), store)
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with its item id", "by its text alone"])
+def test_an_item_smuggled_into_a_prompt_measures_neither_it_nor_its_descendants(loop, project, store, named):
+    parameters = load_parameters("run.yaml", ["run.iterations=3", "validate.sample_size=8"])
+    run = workflow.start(parameters, store, run_id="one")
+    while (step := stages.next_step(run, store)) != stages.Step("classify", 2):
+        options = {"run_id": "one"} if step.stage == "ingest" else {}
+        run = getattr(workflow, step.stage)(*([] if options else [run]), parameters, store, **options)
+    held = store.validations("one").query("pool == 'holdout'")["item_id"].iloc[0]
+    text = store.load("one", "items").set_index("item_id")["cleanConcepto"][held]
+    path = store.path("one", "refined_prompt", 1)
+    prompt = yaml.safe_load(path.read_text())
+    smuggled = {"text": text.upper(), "category": "Otros"} | ({"item_id": held} if named else {})
+    path.write_text(yaml.safe_dump({**prompt, "examples": [*prompt["examples"], smuggled]}, allow_unicode=True))
+    run = loop(parameters, store)
+    clean = yaml.safe_load(store.path("one", "prompt", 3).read_text())
+    clean["examples"] = [each for each in clean["examples"] if each["text"].casefold() != text]
+    store.path("one", "prompt", 3).write_text(yaml.safe_dump(clean, allow_unicode=True))
+    for iteration in (2, 3):
+        assert held in measuring._shown_items(run, store, iteration)
+        known = store.load("one", "metrics", iteration)["accuracy"]["left_out"]["is an example in the prompt"]
+        assert known >= 1
+    assert held not in {item["item_id"] for item in shared(workflow.compare(run, store, 1, 3))}
+
+
+def shared(comparison):
+    return comparison["paired"]["fixed_items"] + comparison["paired"]["broken_items"]

@@ -35,7 +35,7 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         store.validations(run_id),
         predictions,
         iteration=iteration,
-        example_item_ids=_shown_items(notes.run, store, prompt),
+        example_item_ids=_shown_items(notes.run, store, iteration),
         design=_design(notes.run, store),
         items=items,
     )
@@ -53,14 +53,16 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     _note_history(notes, prompt, measured)
 
 
-def _shown_items(run: Run, store: RunStore, prompt: llm.Prompt) -> list[str]:
-    """Find the items that the prompt shows: those it names, and those that read like its hand-written examples."""
+def _shown_items(run: Run, store: RunStore, iteration: int) -> list[str]:
+    """Find the items that a prompt or its ancestors show: those they name, and those that read like their examples."""
     options = parameters_of(run).ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    shown = {clean_text(pipeline.clean(field) for field in each.text.split(" | ")) for each in prompt.examples}
+    prompts = [prompt_of(run, store, each) for each in range(1, iteration + 1)]
+    examples = [example for prompt in prompts for example in prompt.examples]
+    shown = {clean_text(pipeline.clean(field) for field in text.split(" | ")) for text in {e.text for e in examples}}
     texts = texts_of(store, run.run_id)
-    named = [example.item_id for example in prompt.examples if example.item_id]
-    return [*named, *texts.index[texts.isin(shown)]]
+    named = {example.item_id for example in examples if example.item_id}
+    return sorted({*named, *texts.index[texts.isin(shown)]})
 
 
 def _design(run: Run, store: RunStore) -> pd.DataFrame:
@@ -116,7 +118,7 @@ def compare(run: Run, store: RunStore, first: int | None = None, second: int | N
 
 
 def _side(run: Run, store: RunStore, iteration: int) -> metrics.Side:
-    examples = _shown_items(run, store, prompt_of(run, store, iteration))
+    examples = _shown_items(run, store, iteration)
     return metrics.Side(iteration, store.load(run.run_id, "predictions", iteration), examples)
 
 

@@ -6,6 +6,7 @@ into a file is plain data without NaN.
 """
 
 from workbench.metrics.accuracy import Accuracy, Usable, measure_accuracy, usable_for_accuracy
+from workbench.metrics.agreement import agreement
 from workbench.metrics.calibration import acceptance, calibrate, calibration
 from workbench.metrics.comparison import compare_iterations, with_pairs
 from workbench.metrics.estimates import DESIGN_COLUMNS, Drawn, drawn_alike, drawn_as, estimate
@@ -32,6 +33,7 @@ __all__ = [
     "Side",
     "Usable",
     "acceptance",
+    "agreement",
     "best_iteration",
     "calibrate",
     "calibration",

@@ -77,6 +77,7 @@ def test_the_metrics_of_an_iteration():
     json.dumps(measured, allow_nan=False)
     assert measured == {
         "accuracy": None,
+        "accuracy_note": None,
         "confident_share": 0.5,
         "ambiguous_rate": 0.2,
         "average_score": pytest.approx(0.55),
@@ -86,6 +87,8 @@ def test_the_metrics_of_an_iteration():
         "pending": 1,
         "failed": 1,
         "repaired": 1,
+        "coverage": {"items": 4 / 6, "rows": 9 / 14, "amount": 175 / 1175},
+        "failed_share": 0.2,
         "bands": {"high": 2, "medium": 1, "low": 1, "ambiguous": 1},
         "category_counts": {"Pop": 2, "Renta": 2, "Indeterminado": 1},
         "category_rows": {"Pop": 6, "Renta": 3, "Indeterminado": 1},

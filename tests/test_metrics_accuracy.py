@@ -123,6 +123,10 @@ def test_without_verdicts_there_is_no_accuracy():
         "low": None,
         "high": None,
         "n": 0,
+        "by_rows": None,
+        "by_amount": None,
+        "macro_f1": {"estimate": None, "categories": 0, "thin": []},
+        "notes": ["No verdict can measure this iteration."],
         "left_out": {},
         "by_category": [],
         "by_predicted": {},
@@ -167,9 +171,87 @@ def test_the_document_of_validations_is_plain_data():
     assert document["validation_stats"]["accuracy_rate"] == pytest.approx(0.5)
 
 
-def test_weights_put_an_over_drawn_category_back_in_its_place():
+def drawn(**strata):
+    """Lay out a draw: stratum → (items in it, the items that were drawn)."""
+    total = sum(items for items, _ in strata.values())
+    rows = [(item, 1, name, items, total) for name, (items, taken) in strata.items() for item in taken]
+    return pd.DataFrame(rows, columns=["item_id", "draw", "stratum", "stratum_items", "drawable_items"])
+
+
+def test_an_over_drawn_category_is_put_back_in_its_place():
+    frame = validations(verdict("a"), verdict("b"), verdict("c", right="Renta"), verdict("d", right="Renta"))
+    design = drawn(many=(20, ["a", "b"]), few=(2, ["c", "d"]))
+    measured = measure_accuracy(frame, predictions(a="Pop", b="Pop", c="Pop", d="Pop"), iteration=1, design=design)
+    assert measured.overall.estimate == pytest.approx(20 / 22)
+    assert measured.overall.n == 4
+
+
+def test_items_that_chance_did_not_draw_speak_for_nobody():
     frame = validations(verdict("a"), verdict("b"), verdict("c", right="Renta"))
-    weights = pd.Series({"a": 10.0, "b": 10.0, "c": 1.0})
-    measured = measure_accuracy(frame, predictions(a="Pop", b="Pop", c="Pop"), iteration=1, weights=weights)
-    assert measured.overall.estimate == pytest.approx(20 / 21)
-    assert measured.overall.n == 3
+    design = drawn(many=(20, ["a", "b"]))
+    measured = measure_accuracy(frame, predictions(a="Pop", b="Pop", c="Pop"), iteration=1, design=design)
+    assert (measured.overall.estimate, measured.overall.n) == (1.0, 2)
+    assert measured.left_out == {"was not drawn by chance": 1}
+
+
+def test_a_sample_of_hard_items_only_gives_no_accuracy_but_a_sentence():
+    frame = validations(verdict("a"), verdict("b", right="Renta"))
+    design = drawn(low=(20, ["a", "b"])).assign(drawable_items=500)
+    measured = measure_accuracy(frame, predictions(a="Pop", b="Pop"), iteration=1, design=design)
+    assert measured.overall.estimate is None
+    assert "2 comes from a sample in which other items had no chance" in measured.notes[0]
+
+
+ITEMS = pd.DataFrame({"item_id": list("abcd"), "n_rows": [1, 1, 1, 7], "amount": [100.0, -500.0, None, 400.0]})
+FOUR = validations(verdict("a"), verdict("b"), verdict("c", right="Renta"), verdict("d", right="Renta"))
+SAID = predictions(a="Pop", b="Pop", c="Pop", d="Pop")
+
+
+def test_accuracy_is_told_by_items_by_rows_and_by_absolute_amount():
+    measured = measure_accuracy(FOUR, SAID, iteration=1, items=ITEMS)
+    assert measured.overall.estimate == 0.5
+    assert (measured.by_rows.estimate, measured.by_rows.n) == (pytest.approx(2 / 10), 4)
+    assert (measured.by_amount.estimate, measured.by_amount.n) == (pytest.approx(600 / 1000), 3)
+    json.dumps(measured.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("amount", [None, [None] * 4, [0.0] * 4])
+def test_without_amounts_there_is_a_sentence_in_place_of_a_share(amount):
+    items = ITEMS.drop(columns="amount") if amount is None else ITEMS.assign(amount=amount)
+    document = measure_accuracy(FOUR, SAID, iteration=1, items=items).to_dict()
+    assert document["by_amount"] is None
+    assert any("no amounts" in note for note in document["notes"])
+
+
+def test_a_category_with_few_verdicts_says_that_n_is_too_small():
+    many = [verdict(f"i{n}") for n in range(12)]
+    frame = validations(*many, verdict("x", right="Renta"))
+    said = predictions(x="Pop", **{f"i{n}": "Pop" for n in range(12)})
+    pop, renta = measure_accuracy(frame, said, iteration=1).by_category
+    assert (pop["note"], renta["note"]) == (None, "n too small")
+    assert (pop["estimate"], renta["estimate"]) == (1.0, 0.0)
+    assert (pop["precision"], pop["f1"]) == (pytest.approx(12 / 13), pytest.approx(24 / 25))
+    assert (renta["precision"], renta["f1"]) == (None, 0.0)
+
+
+def test_macro_f1_is_that_of_scikit_learn():
+    from sklearn.metrics import f1_score
+
+    true = ["Pop"] * 14 + ["Renta"] * 11 + ["Otros"] * 5
+    said = ["Pop"] * 10 + ["Renta"] * 4 + ["Renta"] * 9 + ["Otros"] * 2 + ["Otros"] * 2 + ["Pop"] * 3
+    frame = validations(*(verdict(f"i{n}", right=category) for n, category in enumerate(true)))
+    said = predictions(**{f"i{n}": category for n, category in enumerate(said)})
+    judged = frame.merge(said, on="item_id")["category_y"]
+    measured = measure_accuracy(frame, said, iteration=1).macro_f1
+    assert measured["estimate"] == pytest.approx(f1_score(true, judged, average="macro"))
+    assert (measured["categories"], measured["thin"]) == (3, ["Otros"])
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_all_right_and_all_wrong_have_an_interval_and_a_sentence(right, n):
+    frame = validations(*(verdict(f"i{k}", right=None if right else "Renta") for k in range(n)))
+    measured = measure_accuracy(frame, predictions(**{f"i{k}": "Pop" for k in range(n)}), iteration=1, items=None)
+    assert measured.overall.low < measured.overall.high
+    assert any(f"All {n} are {'right' if right else 'wrong'}" in note for note in measured.notes)
+    json.dumps(measured.to_dict(), allow_nan=False)

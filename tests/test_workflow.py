@@ -53,7 +53,7 @@ def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(loop,
     classified = store.load(run.run_id, "classified")
     original = pd.read_csv(project / "expenses.csv", dtype={"Folio": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(classified[list(original)], original, check_dtype=False)
-    assert list(classified)[-4:] == ["category", "reason", "score", "status"]
+    assert list(classified)[-5:] == ["category", "reason", "score", "status", "decided_by"]
     cancelled = classified["Estado"] == "Cancelled"
     assert classified.loc[cancelled, "category"].isna().all()
     assert classified.loc[~cancelled, "category"].notna().all()

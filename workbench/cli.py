@@ -145,6 +145,13 @@ def _add_record_commands(commands: Any) -> None:
         commands, "show", _show, "show one run: what was read, how accurate each iteration is, what to do next"
     )
     compare = _command(commands, "compare", _compare, "compare two iterations of a run")
+    search = _command(commands, "search", _search, "find items by keyword, with everything that was said of them")
+    search.add_argument("run", metavar="RUN", help="run id")
+    search.add_argument("keyword", metavar="KEYWORD", help="words or parts of words; case and accents do not matter")
+    search.add_argument("--field", action="append", metavar="F", help="search only this clean field; may be repeated")
+    search.add_argument("--category", metavar="C", help="only items of this category")
+    search.add_argument("--page", type=int, default=1, metavar="P", help="which page (default: %(default)s)")
+    search.add_argument("--limit", type=int, default=50, metavar="L", help="items per page (default: %(default)s)")
     export = _command(commands, "export", _export, "write the rows of a run, with their answers, to a file")
     review = _command(commands, "review", _review, "write the review sheet of a run and say how to hand it back")
     for parser in (show, compare, export, review):
@@ -158,7 +165,7 @@ def _add_record_commands(commands: Any) -> None:
         help="classify: original columns and answers; ingest: rows with clean columns (default: %(default)s)",
     )
     review.add_argument("--iteration", type=int, metavar="N", help="default: the newest")
-    for parser in (runs, show, compare):
+    for parser in (runs, show, compare, search):
         parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
@@ -293,6 +300,20 @@ def _compare(options: argparse.Namespace) -> None:
         console.print_json(found)
     else:
         print(console.comparison(found))
+
+
+def _search(options: argparse.Namespace) -> None:
+    from workbench import console, workflow
+    from workbench.search import Query
+
+    fields = tuple(options.field) if options.field else None
+    query = Query(options.keyword, fields, options.category, options.page, options.limit)
+    store = _store()
+    found = workflow.search(store.get(options.run), store, query)
+    if options.json:
+        console.print_json(found)
+    else:
+        print(console.search(found))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ STAGE_WORDS = {
     "validate": "validate",
     "refine": "refine the prompt",
 }
+ITEMS_SHOWN = 10
 QUIET_SECONDS = 5
 """How often progress is printed where a line cannot be rewritten."""
 
@@ -145,8 +146,8 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     )
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
-    if found["changes"]:
-        lines += ["", "What changed", *(_wrapped(line) for line in found["changes"])]
+    for title, sentences in (("How accurate", found["accuracy"]), ("What changed", found["changes"])):
+        lines += ["", title, *map(_wrapped, sentences)] if sentences else []
     lines += [
         "",
         "Look next",
@@ -174,12 +175,16 @@ def _iteration_line(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "iteration": entry["iteration"],
         "accuracy": _percent(measured.get("estimate")),
-        "95 % interval": f"{100 * measured['low']:.1f}–{100 * measured['high']:.1f} %" if measured else "not reviewed",
+        "95 % interval": _range(measured.get("low"), measured.get("high")),
         "reviewed": measured.get("n", 0),
         "score ≥ 0.7": _percent(entry["confident_share"]),
         "ambiguous": _percent(entry["ambiguous_rate"]),
         "examples": entry["examples"],
     }
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "not reviewed" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f} %"
 
 
 def _percent(share: float | None) -> str:
@@ -206,15 +211,46 @@ def comparison(found: dict[str, Any]) -> str:
         f" (from {found['accuracy_basis'].replace('_', ' ')})",
         *_pairs([("accuracy before", interval(quality["baseline"])), ("accuracy now", interval(quality["refined"]))]),
     ]
+    paired = found["paired"]
+    lines += ["", f"On the same items: {paired['verdict']}", _wrapped(paired["sentence"])]
+    lines += [*_changed_items("Fixed", paired["fixed_items"]), *_changed_items("Broken", paired["broken_items"])]
     moves = found["distribution_comparison"]["moves"][:10]
     if moves:
-        lines += ["", table(pd.DataFrame(moves))]
+        lines += ["", "What moved", table(pd.DataFrame(moves))]
     return "\n".join([*lines, "", "Recommendations", *map(_wrapped, found["recommendations"])])
+
+
+def _changed_items(title: str, items: list[dict[str, Any]]) -> list[str]:
+    """Lay out items that were fixed or broken; nothing where there are none."""
+    if not items:
+        return []
+    shown = pd.DataFrame(items[:ITEMS_SHOWN])[["text", "true", "before", "after"]]
+    more = [f"… and {len(items) - ITEMS_SHOWN} more"] if len(items) > ITEMS_SHOWN else []
+    return ["", f"{title} ({len(items)})", table(shown), *more]
 
 
 def _wrapped(sentence: str) -> str:
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 110)
     return textwrap.fill(sentence, width, initial_indent="  · ", subsequent_indent="    ")
+
+
+def search(found: dict[str, Any]) -> str:
+    """Lay out a page of what was found."""
+    if not found["results"]:
+        return f"nothing found for {found['keyword']!r} in {', '.join(found['searched_fields'])}."
+    lines = [
+        {
+            "item": result["item_id"][:8],
+            "rows": result["n_rows"],
+            "text": " | ".join(text for text in result["all_clean_fields"].values() if text),
+            "category": result["current_classification"]["category"],
+            "score": result["current_classification"]["score"],
+            "by": result["current_classification"]["decided_by"],
+        }
+        for result in found["results"]
+    ]
+    shown = f"page {found['page']} of {found['total_pages']}, {found['total_count']:,} items"
+    return f"{table(pd.DataFrame(lines))}\n{shown}"
 
 
 def schema(found: dict[str, Any]) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench import dedup, report
+from workbench import dedup, report, review
 from workbench.errors import UsageError
 from workbench.records import Run
 from workbench.runs import RunStore, write_table
 
-ANSWER_COLUMNS = ("category", "reason", "score", "status")
+ANSWER_COLUMNS = ("category", "reason", "score", "status", "decided_by")
 FILTERED_OUT = "left out by the filters"
 
 
@@ -20,12 +20,12 @@ def hand_back(rows: pd.DataFrame, predictions: pd.DataFrame, stored_as: dict[str
 
     Args:
         rows: rows.parquet.
-        predictions: one line per item.
+        predictions: one line per item, with `decided_by`.
         stored_as: original column name → its name in `rows`.
 
     Returns:
-        The original columns as they were read, then category, reason, score and status. An original column that is
-        called like an answer keeps its values as `<name>_original`.
+        The original columns as they were read, then category, reason, score, status and decided_by. An
+        original column that is called like an answer keeps its values as `<name>_original`.
     """
     original = rows[list(stored_as.values())]
     answered = dedup.put_back(original, rows["item_id"], predictions, ANSWER_COLUMNS).drop(columns="item_id")
@@ -33,13 +33,15 @@ def hand_back(rows: pd.DataFrame, predictions: pd.DataFrame, stored_as: dict[str
     return answered.rename(columns={stored: name for name, stored in stored_as.items() if stored != name})
 
 
-def deliver(run: Run, store: RunStore) -> None:
-    """Write classified.parquet, classified.xlsx and report.html from the newest iteration that is classified."""
-    classified = hand_back(
-        store.load(run.run_id, "rows"),
-        store.load(run.run_id, "predictions", store.newest(run.run_id, "predictions")),
-        store.load(run.run_id, "schema")["stored_as"],
-    )
+def deliver(run: Run, store: RunStore, texts: pd.Series[str]) -> None:
+    """Write classified.parquet, classified.xlsx and report.html from the newest iteration that is classified.
+
+    What people decided (in any iteration) stands; `texts` (clean text by item id) says which items are identical.
+    """
+    newest = store.newest(run.run_id, "predictions")
+    answers = review.final_answers(store.load(run.run_id, "predictions", newest), store.validations(run.run_id), texts)
+    stored_as = store.load(run.run_id, "schema")["stored_as"]
+    classified = hand_back(store.load(run.run_id, "rows"), answers, stored_as)
     store.save(run.run_id, "classified", classified)
     store.save(run.run_id, "classified_workbook", classified)
     store.save(run.run_id, "report", report.render(store, run.run_id))

@@ -113,7 +113,7 @@ def _describe(model: type[BaseModel], detail: ErrorDetails, lines: dict[Location
         return at, f"field {field!r} is missing", ""
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
     if detail["type"] == "too_short":
-        return at, f"{field} has too few entries: at least {detail['ctx']['min_length']} needed", ""
+        return at, f"{field} has no entries, but needs at least one", ""
     if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
         message = "a mapping (name: value)"
     if detail["type"] == "value_error":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -90,11 +90,15 @@ class ValidateSection(Section):
     """How answers are checked."""
 
     strategy: str = "stratified"
-    """How the sample is drawn: stratified, confidence or random."""
+    """How the sample is drawn: stratified, random, neyman, confidence, diversity, disagreement or weighted."""
     sample_size: int = Field(default=100, ge=1)
     """Items that are reviewed in each iteration."""
     confidence_threshold: float = Field(default=0.7, ge=0, le=1)
     """For the confidence strategy: scores below it come first."""
+    weight_by: Literal["rows", "amount"] = "rows"
+    """For the weighted strategy: what makes an item big."""
+    target_precision: float = Field(default=0.95, ge=0.5, le=0.999)
+    """How right answers must surely be to be accepted without a review."""
     gold_column: str | None = None
     """A column with the true category, which then stands in for a reviewer."""
     verdicts: str | None = None

@@ -6,6 +6,7 @@ A finished stage is not done twice: called again, it gives the run back as it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,33 @@ import pandas as pd
 
 from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
+from workbench.finding import Finder
+from workbench.measuring import compare, measure, prompt_of, texts_of
 from workbench.parameters import Parameters, RefineSection, ValidateSection
-from workbench.records import CLEAN_PREFIX, Run, clean_text
+from workbench.records import PREDICTION_COLUMNS, Run
 from workbench.runs import RunStore
+from workbench.search import Query
 from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
-    "refine", "review_advice", "reviewed", "start", "step_of", "validate", "with_verdicts",
+    "Step",
+    "check",
+    "classify",
+    "compare",
+    "ingest",
+    "next_step",
+    "offer_review",
+    "parameters_of",
+    "prompt_of",
+    "refine",
+    "review_advice",
+    "reviewed",
+    "search",
+    "start",
+    "step_of",
+    "validate",
+    "with_verdicts",
 ]  # fmt: skip
 
 ALWAYS_FREE = {
@@ -44,6 +63,8 @@ def check(parameters: Parameters) -> None:
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
     llm.get_provider(parameters.classify.provider)
     llm.own_examples(prompt, parameters.refine.additional_examples)
+    if parameters.validate_.weight_by == "amount" and ingest.amount_column is None:
+        raise ParameterError("validate.weight_by is 'amount', but there is no ingest.amount_column.")
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
         raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
@@ -84,15 +105,6 @@ def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
         )
     check(parameters)
     return store.set_parameters(run.run_id, now)
-
-
-def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
-    """Load the prompt of an iteration; before it is classified, the one that it will start from."""
-    if store.has(run.run_id, "prompt", iteration):
-        return llm.load_prompt(store.path(run.run_id, "prompt", iteration))
-    if iteration == 1:
-        return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
-    return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
 
 
 def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
@@ -171,71 +183,8 @@ def _classify(notes: Notes, parameters: Parameters) -> None:
         store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
     )
     store.save(run_id, "predictions", predictions, iteration)
-    _measure(notes, classifier.processing())
+    measure(notes, classifier.processing())
     notes.facts["prompt"] = prompt.fingerprint
-
-
-def _measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
-    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json."""
-    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    predictions = store.load(run_id, "predictions", iteration)
-    prompt = prompt_of(notes.run, store, iteration)
-    accuracy = metrics.measure_accuracy(
-        store.validations(run_id),
-        predictions,
-        iteration=iteration,
-        example_item_ids=_shown_items(notes, prompt),
-        weights=sampling.weights(_samples(notes)),
-    )
-    measured = metrics.iteration_metrics(
-        predictions,
-        store.load(run_id, "items"),
-        accuracy=accuracy,
-        processing=processing or store.load(run_id, "metrics", iteration)["processing"],
-    )
-    store.save(run_id, "metrics", measured, iteration)
-    if iteration > 1:
-        comparison = metrics.compare_iterations(
-            store.load(run_id, "metrics", iteration - 1),
-            measured,
-            store.load(run_id, "predictions", iteration - 1),
-            predictions,
-            iteration=iteration,
-        )
-        store.save(run_id, "comparison", comparison, iteration)
-    _note_history(notes, prompt, measured)
-
-
-def _shown_items(notes: Notes, prompt: llm.Prompt) -> list[str]:
-    """Find the items that the prompt shows: those it names, and those that read like its hand-written examples."""
-    options = parameters_of(notes.run).ingest
-    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    shown = {clean_text(pipeline.clean(field) for field in each.text.split(" | ")) for each in prompt.examples}
-    texts = _texts(notes.store, notes.run.run_id)
-    named = [example.item_id for example in prompt.examples if example.item_id]
-    return [*named, *texts.index[texts.isin(shown)]]
-
-
-def _samples(notes: Notes) -> list[pd.DataFrame]:
-    store, run_id = notes.store, notes.run.run_id
-    drawn = range(1, (store.newest(run_id, "sample") or 0) + 1)
-    return [store.load(run_id, "sample", iteration) for iteration in drawn]
-
-
-def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
-    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    before = store.load(run_id, "history")["iterations"] if store.has(run_id, "history") else []
-    entry = {
-        "iteration": iteration,
-        "prompt_fingerprint": prompt.fingerprint,
-        "examples": len(prompt.examples),
-        **{key: measured[key] for key in ("items", "accuracy", "confident_share", "ambiguous_rate", "processing")},
-    }
-    entries = [*before[: iteration - 1], entry]
-    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **metrics.summarise_history(entries)})
-    store.update_manifest(
-        run_id, prompts=[{"iteration": e["iteration"], "fingerprint": e["prompt_fingerprint"]} for e in entries]
-    )
 
 
 # --- validate -------------------------------------------------------------------------------------------------------
@@ -261,8 +210,8 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     if not faults and not validations.empty:
         store.save(run_id, "validations", validations, iteration)
         store.save(run_id, "validations_json", metrics.validation_document(validations), iteration)
-        _measure(notes)
-    delivery.deliver(notes.run, store)
+        measure(notes)
+    delivery.deliver(notes.run, store, texts_of(store, run_id))
     if faults:
         raise VerdictError(
             f"{len(validations)} verdicts were taken, {len(faults)} were not: "
@@ -274,9 +223,9 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
 
 def _draw_sample(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
-    predictions, texts = store.load(run_id, "predictions", iteration), _texts(store, run_id)
+    predictions, texts = store.load(run_id, "predictions", iteration), texts_of(store, run_id)
     sample = sampling.draw(
-        predictions,
+        _candidates(notes, predictions, options),
         strategy=options.strategy,
         size=options.sample_size,
         seed=parameters.run.seed + iteration,
@@ -284,6 +233,7 @@ def _draw_sample(notes: Notes, parameters: Parameters) -> None:
         confidence_threshold=options.confidence_threshold,
     )
     store.save(run_id, "sample", sample, iteration)
+    store.save(run_id, "review_items", review.contradictions(predictions, store.validations(run_id)), iteration)
     if options.gold_column is None:
         _write_review_sheet(notes.run, store, iteration)
     notes.facts["sampling"] = sampling.sampling_stats(
@@ -291,11 +241,33 @@ def _draw_sample(notes: Notes, parameters: Parameters) -> None:
     )
 
 
+def _candidates(notes: Notes, predictions: pd.DataFrame, options: ValidateSection) -> pd.DataFrame:
+    """Put beside the predictions what the strategy needs to know of the items."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    size = "amount" if options.weight_by == "amount" else "n_rows"
+    columns: dict[str, Callable[[], pd.Series[Any]]] = {
+        "text": lambda: predictions["item_id"].map(texts_of(store, run_id)),
+        "weight": lambda: predictions["item_id"].map(store.load(run_id, "items").set_index("item_id")[size]),
+        "error_rate": lambda: predictions["category"].map(metrics.error_rates(store.validations(run_id))),
+        "previous_category": lambda: predictions["item_id"].map(_categories(store, run_id, iteration - 1)),
+    }
+    needed = {name: columns[name]() for name in sampling.NEEDS.get(options.strategy, ())}
+    return predictions.assign(**needed)
+
+
+def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
+    """Give the category of every item in an iteration; none before the first."""
+    if iteration < 1:
+        return pd.Series(dtype="str")
+    before: pd.DataFrame = store.load(run_id, "predictions", iteration)
+    return before.set_index("item_id")["category"]
+
+
 def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
     """Keep the verdicts that the gold column, the verdicts file or the filled-in review sheet give."""
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    sample = store.load(run_id, "sample", iteration)
     prompt = prompt_of(notes.run, store, iteration)
+    sample = store.load(run_id, "sample", iteration) if options.gold_column else _asked(store, run_id, iteration)
     if options.gold_column:
         gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
         taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
@@ -306,16 +278,19 @@ def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
         taken = review.take_verdicts(
             raw[~raw["item_id"].isin(known)], sample, prompt.category_names, prompt.find_category
         )
-    validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=_texts(store, run_id))
+    validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts_of(store, run_id))
     store.add_validations(run_id, validations)
     return list(taken.faults)
 
 
-def _texts(store: RunStore, run_id: str) -> pd.Series[str]:
-    """Give each item's clean text, by item id."""
-    items = store.load(run_id, "items").set_index("item_id")
-    fields = items[[column for column in items if column.startswith(CLEAN_PREFIX)]]
-    return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
+def _asked(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
+    """Give what reviewers are asked about: the sample, and the items on which the model now contradicts a person."""
+    sample: pd.DataFrame = store.load(run_id, "sample", iteration)
+    if not store.has(run_id, "review_items", iteration):
+        return sample
+    again = store.load(run_id, "review_items", iteration)
+    columns = list(PREDICTION_COLUMNS)
+    return pd.concat([sample[columns], again[columns]], ignore_index=True) if len(again) else sample
 
 
 def refine(
@@ -333,7 +308,7 @@ def _refine(notes: Notes, options: RefineSection) -> None:
     prompt = prompt_of(notes.run, store, iteration)
     refinement = llm.refine_prompt(
         prompt,
-        validations.assign(text=validations["item_id"].map(_texts(store, run_id))),
+        validations.assign(text=validations["item_id"].map(texts_of(store, run_id))),
         max_examples=options.max_examples,
         max_tokens=options.max_tokens,
         additional_examples=options.additional_examples,
@@ -346,26 +321,6 @@ def _refine(notes: Notes, options: RefineSection) -> None:
     store.save(run_id, "prompt_diff", refinement.diff, iteration)
     store.save(run_id, "refined_prompt", refinement.prompt.to_yaml(), iteration)
     notes.facts.update(refinement.improvement_metrics(), summary=refinement.summary)
-
-
-def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:
-    """Compare two iterations of a run, the last two by default; raises UsageError where there are not two."""
-    newest = store.newest(run.run_id, "predictions") or 0
-    second = second or newest
-    first = first or second - 1
-    if not 1 <= first < second <= newest:
-        raise UsageError(
-            f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
-            hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
-        )
-    return metrics.compare_iterations(
-        store.load(run.run_id, "metrics", first),
-        store.load(run.run_id, "metrics", second),
-        store.load(run.run_id, "predictions", first),
-        store.load(run.run_id, "predictions", second),
-        iteration=second,
-        baseline_iteration=first,
-    )
 
 
 def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str:
@@ -388,10 +343,16 @@ def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:
     return sample.merge(items, on="item_id").merge(verdicts, on="item_id", how="left").set_index("item_id")
 
 
+def search(run: Run, store: RunStore, query: Query) -> dict[str, Any]:
+    """Search the items of a run once; for many searches open a `finding.Finder`."""
+    finder = Finder(run, store, texts_of(store, run.run_id))
+    return finder.with_first_rows(finder.find(query))
+
+
 def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:
     review.write_review_sheet(
         store.path(run.run_id, "review_sheet", iteration),
-        store.load(run.run_id, "sample", iteration),
+        _asked(store, run.run_id, iteration),
         store.load(run.run_id, "items"),
         prompt_of(run, store, iteration).category_names,
         language=language(),

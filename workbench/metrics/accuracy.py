@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from workbench.metrics.numbers import Interval, weighted_wilson, wilson
+from workbench.metrics.categories import FEW_VERDICTS, by_category, confused_pairs, macro_f1
+from workbench.metrics.estimates import Drawn, Numbers, covers_everything, drawn_alike, drawn_as, estimate
+from workbench.metrics.numbers import Interval
 from workbench.metrics.verdicts import correct_and_incorrect, newest_verdicts
 from workbench.records import Pool, Status
 
@@ -16,6 +20,8 @@ IN_THE_PROMPT = "is an example in the prompt"
 KNOWN_BEFORE = "was known when the prompt was written"
 NOT_CLASSIFIED = "was not classified in this iteration"
 TRUTH_UNKNOWN = "is wrong without a correction, and the prediction has changed"
+NOT_DRAWN = "was not drawn by chance"
+ONE_SIDED = "comes from a sample in which other items had no chance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +35,48 @@ class Usable:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The judged items that count, as arrays of one length."""
+
+    score: Numbers
+    right: NDArray[np.bool_]
+    drawn: Drawn
+
+
+@dataclass(frozen=True, slots=True)
 class Accuracy:
     """The accuracy of one iteration, with what it was measured on."""
 
     iteration: int
     overall: Interval
-    """The share of right predictions, each item weighted as it was drawn; the interval is 95 % Wilson."""
+    """The share of the items that is right; estimates.py says how, the interval is 95 %."""
+    by_rows: Interval
+    """The share of the rows that is right: each item counts for the rows that it stands for."""
+    by_amount: Interval
+    """The share of the amount that is right, by absolute amount: a credit note of -500 counts as 500."""
     left_out: dict[str, int]
     """Why verdicts do not count → how many."""
     by_category: list[dict[str, Any]]
-    """Per true category: category, n, correct, estimate, low, high; the most frequent first."""
+    """Per true category: category, n, correct, estimate, low, high, precision, f1, note; the most frequent first."""
     by_predicted: dict[str, dict[str, int]]
     """Per predicted category: {correct, incorrect}."""
     confused_pairs: list[dict[str, Any]]
     """Wrong predictions as {true, predicted, n}, the most frequent first; those of unknown truth are not among them."""
+    macro_f1: dict[str, Any]
+    """The plain mean of the categories' F1: estimate, categories, thin (those with too few verdicts)."""
+    notes: tuple[str, ...]
+    """Why a number is missing or weak, in sentences."""
+    judged: Judged = field(repr=False, compare=False)
+    """What all this was measured on."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data, as it stands in metrics.json."""
         return {
             **self.overall.to_dict(),
+            "by_rows": self.by_rows.to_dict() if self.by_rows.n else None,
+            "by_amount": self.by_amount.to_dict() if self.by_amount.n else None,
+            "macro_f1": self.macro_f1,
+            "notes": list(self.notes),
             "left_out": self.left_out,
             "by_category": self.by_category,
             "by_predicted": self.by_predicted,
@@ -83,7 +112,8 @@ def measure_accuracy(
     *,
     iteration: int,
     example_item_ids: Iterable[str] = (),
-    weights: pd.Series[float] | None = None,
+    design: pd.DataFrame | None = None,
+    items: pd.DataFrame | None = None,
 ) -> Accuracy:
     """Compare an iteration's predictions with the categories that people stand for.
 
@@ -95,61 +125,99 @@ def measure_accuracy(
         predictions: the predictions of the iteration, columns of `records.Prediction`.
         iteration: its number.
         example_item_ids: items that are examples in its prompt.
-        weights: item id → how many items it stands for (1 / inclusion probability); 1 where there is none. A stratified
-            sample draws rare categories too often, which weights put right (docs/metrics.md).
+        design: how items were drawn (`estimates.DESIGN_COLUMNS`). Only what chance has drawn, in a draw that gave every
+            item a chance, can speak for the others; the rest is left out. Without it every verdict weighs the same.
+        items: item_id, n_rows and, if there is one, amount; without it there are no shares of rows and amounts.
     """
     usable = usable_for_accuracy(validations, iteration=iteration, example_item_ids=example_item_ids)
-    judged = _side_by_side(usable.frame, predictions)
-    unknown = judged["true"].isna()
+    judged = side_by_side(usable.frame, predictions)
+    drawnby_chance, not_drawn = by_chance(judged["item_id"], design)
     absent = judged["predicted"].isna()
-    lost = ~absent & unknown & (judged["predicted"] != judged["category"])
-    left_out = {NOT_CLASSIFIED: int(absent.sum()), TRUTH_UNKNOWN: int(lost.sum())}
-    counted = judged[~absent & ~lost]
-    correct = counted["predicted"] == counted["true"].fillna("")
-    return Accuracy(
-        iteration=iteration,
-        overall=weighted_wilson(correct.tolist(), _weights_of(counted, weights)),
-        left_out=usable.left_out | {reason: count for reason, count in left_out.items() if count},
-        by_category=_by_category(counted["true"], correct),
-        by_predicted=correct_and_incorrect(counted["predicted"], correct),
-        confused_pairs=_confused_pairs(counted[~correct]),
+    lost = ~absent & judged["true"].isna() & (judged["predicted"] != judged["category"])
+    reasons = {NOT_CLASSIFIED: absent, TRUTH_UNKNOWN: lost}
+    counted = judged[~absent & ~lost & drawnby_chance].reset_index(drop=True)
+    left_out = {reason: int((why & drawnby_chance).sum()) for reason, why in reasons.items()}
+    measured = _measure(counted, design, items)
+    all_left_out = usable.left_out | not_drawn | {reason: count for reason, count in left_out.items() if count}
+    return Accuracy(iteration=iteration, left_out=all_left_out, notes=_notes(measured, all_left_out, items), **measured)
+
+
+def by_chance(item_ids: pd.Series[str], design: pd.DataFrame | None) -> tuple[pd.Series[bool], dict[str, int]]:
+    """Say which judged items may speak for others, and count why the rest may not."""
+    if design is None:
+        return pd.Series(True, index=item_ids.index), {}
+    covers = covers_everything(design)
+    drawn = item_ids.isin(design["item_id"])
+    speaks = item_ids.isin(design.loc[design["draw"].map(covers).astype("bool"), "item_id"])
+    counts = {NOT_DRAWN: int((~drawn).sum()), ONE_SIDED: int((drawn & ~speaks).sum())}
+    return speaks, {reason: count for reason, count in counts.items() if count}
+
+
+def _measure(counted: pd.DataFrame, design: pd.DataFrame | None, items: pd.DataFrame | None) -> dict[str, Any]:
+    """Estimate everything that is told of the judged items that count."""
+    drawn = (
+        drawn_alike(len(counted))
+        if design is None or counted.empty
+        else drawn_as(list(counted["item_id"]), covered(design))
     )
+    correct = counted["predicted"] == counted["true"].fillna("")
+    right = correct.to_numpy(dtype=bool)
+    rows, amount = _sizes(counted["item_id"], items)
+    categories = by_category(counted["true"], counted["predicted"], drawn)
+    return {
+        "overall": estimate(right, drawn),
+        "by_rows": estimate(right, drawn, rows),
+        "by_amount": estimate(right, drawn, amount),
+        "by_category": categories,
+        "by_predicted": correct_and_incorrect(counted["predicted"], correct),
+        "confused_pairs": confused_pairs(counted[~correct]),
+        "macro_f1": macro_f1(categories),
+        "judged": Judged(counted["score"].to_numpy(dtype="float64"), right, drawn),
+    }
 
 
-def _weights_of(counted: pd.DataFrame, weights: pd.Series[float] | None) -> list[float]:
-    if weights is None:
-        return [1.0] * len(counted)
-    return [float(weight) for weight in counted["item_id"].map(weights).fillna(1.0)]
+def covered(design: pd.DataFrame) -> pd.DataFrame:
+    """Keep the draws in which every item had a chance."""
+    return design[design["draw"].map(covers_everything(design)).astype("bool")]
 
 
-def _side_by_side(verdicts: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+def _sizes(item_ids: pd.Series[str], items: pd.DataFrame | None) -> tuple[Numbers, Numbers]:
+    """Give the rows and the absolute amount behind each judged item; 0 where there is none."""
+    nothing = np.zeros(len(item_ids))
+    if items is None:
+        return nothing, nothing
+    about = items.set_index("item_id").reindex(item_ids)
+    return _size(about["n_rows"]), _size(about["amount"]) if "amount" in about else nothing
+
+
+def _size(values: pd.Series[Any]) -> Numbers:
+    numbers: Numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype="float64")
+    return np.nan_to_num(np.abs(numbers))
+
+
+def _notes(measured: dict[str, Any], left_out: dict[str, int], items: pd.DataFrame | None) -> tuple[str, ...]:
+    """Say why a number is missing or weak."""
+    n = measured["overall"].n
+    if not n:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        return (f"No verdict can measure this iteration{f': {reasons}' if reasons else ''}.",)
+    notes = []
+    if n < FEW_VERDICTS:
+        notes.append(f"Only {n} verdict{'' if n == 1 else 's'} count: the interval says how little that tells.")
+    right = measured["overall"].estimate
+    if right in (0.0, 1.0):
+        notes.append(f"All {n} are {'right' if right else 'wrong'}: the other end of the interval is what is known.")
+    if len(measured["by_category"]) == 1:
+        notes.append("All verdicts are of one category: nothing is known of the others.")
+    if items is not None and not measured["by_amount"].n:
+        notes.append("There are no amounts behind the reviewed items, so no share of the amount.")
+    return tuple(notes)
+
+
+def side_by_side(verdicts: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """Put the true category and the iteration's prediction next to every verdict; null where there is none."""
     classified = predictions[predictions["status"] != Status.PENDING]
-    predicted = classified[["item_id", "category"]].rename(columns={"category": "predicted"})
+    predicted = classified[["item_id", "category", "score"]].rename(columns={"category": "predicted"})
     is_correct = verdicts["is_correct"].astype("bool")
     true = verdicts["category"].where(is_correct, verdicts["corrected_category"]).astype("str")
     return verdicts.assign(true=true).merge(predicted, on="item_id", how="left")
-
-
-def _by_category(true: pd.Series[str], correct: pd.Series[bool]) -> list[dict[str, Any]]:
-    totals = _descending(true.value_counts())
-    hits = true[correct].value_counts()
-    rows = []
-    for category, n in totals.items():
-        right = int(hits.get(category, 0))
-        rows.append({"category": category, "correct": right, **wilson(right, n).to_dict()})
-    return rows
-
-
-def _confused_pairs(wrong: pd.DataFrame) -> list[dict[str, Any]]:
-    pairs = wrong.dropna(subset=["true"]).groupby(["true", "predicted"]).size().reset_index(name="n")
-    pairs = pairs.sort_values(["n", "true", "predicted"], ascending=[False, True, True])
-    return [
-        {"true": str(true), "predicted": str(predicted), "n": int(n)}
-        for true, predicted, n in zip(pairs["true"], pairs["predicted"], pairs["n"], strict=True)
-    ]
-
-
-def _descending(counts: pd.Series[int]) -> dict[str, int]:
-    ordered = sorted(((str(name), int(n)) for name, n in counts.items()), key=lambda pair: (-pair[1], pair[0]))
-    return dict(ordered)

@@ -15,6 +15,9 @@ from workbench.records import Band, Status
 WEIGHTS = {"accuracy": 0.6, "ambiguity": 0.25, "time": 0.15}
 """What each part of the overall improvement score counts; they add up to 1."""
 
+COSTS = ("calls", "tokens", "cost")
+"""What the classifier reports of its costs, as far as it does."""
+
 VALIDATED = "validated"
 CONFIDENT_SHARE = "confident_share"
 
@@ -68,6 +71,12 @@ def compare_iterations(
         "items_changed": int((changes["from"] != changes["to"]).sum()),
     }
     return {**comparison, "recommendations": recommend(comparison, refined)}
+
+
+def with_pairs(comparison: Metrics, paired: Metrics, refined: Metrics) -> dict[str, Any]:
+    """Add the comparison on shared items, which the recommendations then go by."""
+    whole = {**comparison, "paired": dict(paired)}
+    return {**whole, "recommendations": recommend(whole, refined)}
 
 
 def _parts(quality: Metrics, performance: Metrics) -> dict[str, float | None]:
@@ -126,6 +135,7 @@ def _performance(baseline: Metrics, refined: Metrics) -> dict[str, Any]:
         "time_improvement_pct": None if saved is None else round(100 * saved, 2),
         "baseline_items_per_second": finite(first.get("items_per_second")),
         "refined_items_per_second": finite(second.get("items_per_second")),
+        **{f"{name}_difference": _difference(finite(second.get(name)), finite(first.get(name))) for name in COSTS},
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from workbench.metrics.numbers import finite
 from workbench.records import Status
 
 Trend = Literal["improving", "degrading", "stable"]
@@ -34,6 +35,99 @@ def evolution(predictions_by_iteration: Mapping[int, pd.DataFrame]) -> pd.DataFr
     table = table.assign(old_category=old["category"], old_score=old["score"])
     table["changed"] = table["old_category"].notna() & (table["category"] != table["old_category"])
     return table[list(COLUMNS)]
+
+
+def item_histories(
+    predictions_by_iteration: Mapping[int, pd.DataFrame], validations: pd.DataFrame
+) -> dict[str, list[dict[str, Any]]]:
+    """Tell of every item what each iteration said and what people said to that, as the validation search shows it.
+
+    Returns:
+        Per item id a list by iteration: `iteration`, `llm_category`, `new_score`; `old_category` and `old_score` (null
+        the first time); `user_validation` (is_correct, corrected_category, reviewer, user_notes, validated_at; or
+        null) and `validated_at`; `change_type`: "manual" where a person judged it, "automatic" where the classifier
+        alone went on from an earlier iteration, null otherwise.
+    """
+    table = evolution(predictions_by_iteration)
+    newest = validations.sort_values("validated_at", kind="stable").drop_duplicates(
+        ["item_id", "iteration"], keep="last"
+    )
+    judged = {(row["item_id"], row["iteration"]): row for row in newest.to_dict("records")}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_dict("records"):
+        verdict = judged.get((row["item_id"], row["iteration"]))
+        found.setdefault(row["item_id"], []).append(_turn(row, verdict))
+    return found
+
+
+def _turn(row: Mapping[Any, Any], verdict: Mapping[Any, Any] | None) -> dict[str, Any]:
+    old = _text(row["old_category"])
+    return {
+        "iteration": int(row["iteration"]),
+        "llm_category": _text(row["category"]),
+        "user_validation": None if verdict is None else {name: _text(verdict[name]) for name in VERDICT},
+        "validated_at": None if verdict is None else verdict["validated_at"],
+        "change_type": "manual" if verdict is not None else "automatic" if old is not None else None,
+        "old_category": old,
+        "old_score": finite(row["old_score"]),
+        "new_score": finite(row["score"]),
+    }
+
+
+VERDICT = ("is_correct", "corrected_category", "reviewer", "user_notes", "validated_at")
+
+
+def _text(value: Any) -> Any:
+    """Give null for every kind of missing."""
+    return None if value is None or value != value else value
+
+
+def has_improved(history: Sequence[Mapping[str, Any]], true_category: str | None) -> bool | None:
+    """Say whether the last iteration does better on an item than the first; null where that cannot be said.
+
+    Where people named the true category, right beats wrong. Otherwise (and between two right answers) the scores
+    decide, where a score beats -1, which is a flag; equal ones give null, and so does a single iteration.
+
+    >>> first, last = {"llm_category": "Pop", "new_score": 0.9}, {"llm_category": "Renta", "new_score": 0.6}
+    >>> has_improved([first, last], "Renta"), has_improved([first, last], None), has_improved([first], "Pop")
+    (True, False, None)
+    """
+    if len(history) < 2:
+        return None
+    first, last = history[0], history[-1]
+    if true_category is not None:
+        before, now = first["llm_category"] == true_category, last["llm_category"] == true_category
+        if before != now:
+            return bool(now)
+        if not now:
+            return None
+    old, new = first["new_score"], last["new_score"]
+    return None if old is None or new is None or old == new else bool(new > old)
+
+
+def changes(
+    predictions_by_iteration: Mapping[int, pd.DataFrame], validations: pd.DataFrame
+) -> dict[int, dict[str, int]]:
+    """Count by iteration how many items the classifier changed (automatic) and people corrected (manual)."""
+    table = evolution(predictions_by_iteration)
+    automatic = table[table["changed"].astype("bool")].groupby("iteration").size()
+    wrong = validations[~validations["is_correct"].astype("bool")]
+    manual = wrong.drop_duplicates(["item_id", "iteration"]).groupby("iteration").size()
+    return {
+        iteration: {"automatic": int(automatic.get(iteration, 0)), "manual": int(manual.get(iteration, 0))}
+        for iteration in sorted(predictions_by_iteration)
+    }
+
+
+def category_timeline(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Lay out the items of every category over the iterations, the largest category of the last one first.
+
+    >>> category_timeline([{"category_counts": {"Pop": 5}}, {"category_counts": {"Pop": 2, "Renta": 3}}])
+    {'Renta': [0, 3], 'Pop': [5, 2]}
+    """
+    names = dict.fromkeys(name for entry in entries for name in entry["category_counts"])
+    lines = {name: [int(entry["category_counts"].get(name, 0)) for entry in entries] for name in names}
+    return dict(sorted(lines.items(), key=lambda pair: (-pair[1][-1], pair[0])))
 
 
 def overall_trend(accuracies: Sequence[Measured]) -> Trend:

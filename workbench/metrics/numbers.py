@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
@@ -46,29 +45,6 @@ def wilson(correct: float, n: float, confidence: float = CONFIDENCE) -> Interval
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return Interval(p, max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half)), math.floor(n))
-
-
-def weighted_wilson(correct: Sequence[bool], weights: Sequence[float]) -> Interval:
-    """Measure a share on a sample whose items were not all equally likely to be drawn.
-
-    The estimate is Hájek's: each item weighs 1 / inclusion probability (Särndal, Swensson and Wretman 1992, Model
-    Assisted Survey Sampling, 5.7). The interval is Wilson's at Kish's effective sample size (Σw)² / Σw² (Kish 1965,
-    Survey Sampling, 11.7); it leaves out what stratification gains, so it is rather too wide than too narrow.
-    Equal weights give `wilson`. `n` is the number of items.
-
-    >>> weighted_wilson([True, True, False, True], [1, 1, 1, 1]) == wilson(3, 4)
-    True
-    >>> interval = weighted_wilson([True, True, False], [10, 10, 1])
-    >>> round(interval.estimate, 3), interval.n
-    (0.952, 3)
-    """
-    total = math.fsum(weights)
-    if not total:
-        return wilson(0, 0)
-    effective = total**2 / math.fsum(weight**2 for weight in weights)
-    right = math.fsum(weight for weight, hit in zip(weights, correct, strict=True) if hit)
-    found = wilson(effective * right / total, effective)
-    return Interval(right / total, found.low, found.high, len(weights))
 
 
 def reviews_needed(p: float, q: float, confidence: float = CONFIDENCE, power: float = 0.8) -> int | None:

@@ -35,6 +35,7 @@ def iteration_metrics(
     scored = score[score.notna() & (score != AMBIGUOUS_SCORE)]
     return {
         "accuracy": accuracy.to_dict() if accuracy and accuracy.overall.n else None,
+        "accuracy_note": accuracy.notes[0] if accuracy and accuracy.left_out and not accuracy.overall.n else None,
         "confident_share": share(bands[Band.HIGH.value], len(scored)),
         "ambiguous_rate": share(bands[Band.AMBIGUOUS.value], len(classified)),
         "average_score": finite(scored.mean()) if len(scored) else None,
@@ -42,6 +43,8 @@ def iteration_metrics(
         "rows": int(table["n_rows"].sum()),
         "amount": _total(table["amount"]),
         **{state.value: int((status == state).sum()) for state in (Status.PENDING, Status.FAILED, Status.REPAIRED)},
+        "coverage": _coverage(table),
+        "failed_share": share(int((status == Status.FAILED).sum()), len(classified)),
         "bands": bands,
         **_distribution(classified),
         "processing_stats": _processing_stats(classified, bands, scored),
@@ -65,6 +68,13 @@ def _bands(score: pd.Series[float]) -> dict[str, int]:
     low = score.notna() & ~ambiguous & ~high & ~medium
     counts = {Band.HIGH: high, Band.MEDIUM: medium, Band.LOW: low, Band.AMBIGUOUS: ambiguous}
     return {band.value: int(members.sum()) for band, members in counts.items()}
+
+
+def _coverage(table: pd.DataFrame) -> dict[str, float | None]:
+    """Give the share of items, rows and absolute amount that has a valid answer: neither pending nor failed."""
+    answered = ~table["status"].isin([Status.PENDING, Status.FAILED])
+    sizes = {"items": table["n_rows"] * 0 + 1, "rows": table["n_rows"], "amount": table["amount"].abs()}
+    return {name: finite(share(size[answered].sum(), size.sum())) for name, size in sizes.items()}
 
 
 def _distribution(classified: pd.DataFrame) -> dict[str, Any]:

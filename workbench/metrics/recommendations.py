@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workbench.metrics.categories import FEW_VERDICTS
 from workbench.metrics.numbers import reviews_needed
-
-FEW_VERDICTS = 10
-"""Below this many verdicts nothing can be said of one category: even 9 of 9 right leaves 70 to 100 %."""
 
 LARGE_SHARE = 0.02
 """A category with this share of the items is worth verdicts of its own."""
@@ -20,7 +18,7 @@ def recommend(comparison: Facts, refined: Facts) -> list[str]:
     """Say what the comparison shows and what to do next, the most important first.
 
     Args:
-        comparison: comparison.json without its recommendations.
+        comparison: comparison.json without its recommendations; where it has `paired`, that decides on accuracy.
         refined: metrics.json of the later iteration.
     """
     return [
@@ -35,6 +33,12 @@ def recommend(comparison: Facts, refined: Facts) -> list[str]:
 
 def _on_accuracy(comparison: Facts) -> Iterator[str]:
     before, now = comparison["quality_comparison"]["baseline"], comparison["quality_comparison"]["refined"]
+    paired = comparison.get("paired")
+    if paired and paired["n"]:
+        yield paired["sentence"]
+        if paired["verdict"] == "worse":
+            yield f"Go back to the prompt of iteration {comparison['baseline_iteration']}."
+        return
     if not before or not now:
         yield from _on_missing_reviews(comparison, before, now)
         return

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.metrics.agreement import agreement
 from workbench.metrics.numbers import share
 
 
@@ -41,11 +42,21 @@ def validation_stats(validations: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def error_rates(validations: pd.DataFrame) -> dict[str, float]:
+    """Give the share of wrong answers per judged category, drawn towards one half: (wrong + 1) / (n + 2)."""
+    breakdown = validation_stats(validations)["validation_breakdown"]
+    return {
+        name: (counts["incorrect"] + 1) / (counts["correct"] + counts["incorrect"] + 2)
+        for name, counts in breakdown.items()
+    }
+
+
 def validation_document(validations: pd.DataFrame) -> dict[str, Any]:
     """Give the content of validations.json: every verdict as plain data, and their sums."""
     records = validations.astype("object").where(validations.notna(), None).to_dict("records")
     plain = [{str(name): _plain(value) for name, value in record.items()} for record in records]
-    return {"validations": plain, "validation_stats": validation_stats(validations)}
+    stats = validation_stats(validations)
+    return {"validations": plain, "validation_stats": stats, "agreement": agreement(validations)}
 
 
 def _plain(value: Any) -> Any:

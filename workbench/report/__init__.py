@@ -2,5 +2,6 @@
 
 from workbench.report.page import render
 from workbench.report.summary import summary
+from workbench.report.words import accuracy_sentences
 
-__all__ = ["render", "summary"]
+__all__ = ["accuracy_sentences", "render", "summary"]

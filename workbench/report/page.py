@@ -48,6 +48,7 @@ def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
             "scores": _picture(plots.scores(store.load(run_id, "predictions", newest))),
             "accuracy": _picture(plots.accuracy(history)) if accuracy else None,
             "confusion": _picture(plots.confusion(accuracy)) if accuracy and accuracy["confused_pairs"] else None,
+            "reliability": _picture(plots.reliability(metrics["calibration"])) if accuracy else None,
             "moves": _picture(plots.moves(comparison)) if comparison and comparison["items_changed"] else None,
         },
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.records import RunState
+from workbench.report.words import accuracy_sentences, decision_sentences
 from workbench.runs import RunStore
 from workbench.settings import shown
 
@@ -14,8 +15,8 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
 
     Returns:
         `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `iterations` (one
-        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `changes`
-        (sentences) and `next` (pairs of what and where). What is not known yet is null.
+        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `accuracy` and
+        `changes` (sentences on the newest iteration) and `next` (pairs of what and where); null = not known yet.
     """
     run = store.get(run_id)
     read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}
@@ -28,6 +29,7 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
         "items": read.get("deduplicated_rows"),
         "efficiency_gain_pct": read.get("efficiency_gain_pct"),
         "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
+        "accuracy": [*_accuracy(store, run_id), *_decisions(store, run_id)],
         "changes": _changes(store, run_id),
         "next": _next(store, run_id, run.state),
     }
@@ -41,6 +43,21 @@ def iterations(store: RunStore, run_id: str) -> list[dict[str, Any]]:
 def _iteration(entry: dict[str, Any]) -> dict[str, Any]:
     kept = {key: entry[key] for key in ("iteration", "accuracy", "confident_share", "ambiguous_rate", "examples")}
     return {**kept, "seconds": entry["processing"]["seconds"]}
+
+
+def _accuracy(store: RunStore, run_id: str) -> list[str]:
+    newest = store.newest(run_id, "metrics")
+    return [] if newest is None else accuracy_sentences(store.load(run_id, "metrics", newest))
+
+
+def _decisions(store: RunStore, run_id: str) -> list[str]:
+    """Say whose categories stand in the final table, and where the model has changed its mind against a person."""
+    if not store.has(run_id, "classified"):
+        return []
+    rows = store.load(run_id, "classified", columns=["decided_by"])["decided_by"].value_counts()
+    newest = store.newest(run_id, "review_items")
+    again = len(store.load(run_id, "review_items", newest, columns=["item_id"])) if newest else 0
+    return decision_sentences({str(who): int(n) for who, n in rows.items()}, again)
 
 
 def _changes(store: RunStore, run_id: str) -> list[str]:

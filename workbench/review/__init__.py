@@ -1,16 +1,21 @@
 """Verdicts of people: a review sheet goes out, a file with decisions comes back, and becomes validations.
 
 The story: `write_review_sheet` → somebody fills it in → `read_verdicts` (what the file says) → `take_verdicts` (what of
-it holds, and what is wrong with the rest) → `to_validations` (the records that a run keeps).
+it holds, and what is wrong with the rest) → `to_validations` (the records that a run keeps) → `final_answers` (who has
+the last word).
 """
 
+from workbench.review.precedence import DECIDERS, contradictions, final_answers
 from workbench.review.sheet import write_review_sheet
 from workbench.review.validations import to_validations, true_categories
 from workbench.review.verdict_files import read_verdicts
 from workbench.review.verdicts import TakenVerdicts, gold_categories, take_verdicts, verdicts_from_gold
 
 __all__ = [
+    "DECIDERS",
     "TakenVerdicts",
+    "contradictions",
+    "final_answers",
     "gold_categories",
     "read_verdicts",
     "take_verdicts",

@@ -47,13 +47,18 @@ def to_validations(
     return frame[list(VALIDATION_COLUMNS)].reset_index(drop=True)
 
 
+def newest_verdicts(validations: pd.DataFrame) -> pd.DataFrame:
+    """Keep the newest verdict of every item, with `true_category`: what the reviewer stands for, null if unnamed."""
+    ordered = validations.sort_values(["validated_at", "iteration"], kind="stable")
+    newest = ordered.drop_duplicates("item_id", keep="last")
+    true = newest["corrected_category"].where(~newest["is_correct"].astype("bool"), newest["category"])
+    return newest.assign(true_category=true.astype("str"))
+
+
 def true_categories(validations: pd.DataFrame) -> pd.Series[str]:
     """Give the category that people stand for, by item_id; the latest verdict on an item wins.
 
     Items that the latest verdict calls wrong without naming the right category are left out.
     """
-    latest = validations.sort_values(["validated_at", "iteration"], kind="stable").drop_duplicates(
-        "item_id", keep="last"
-    )
-    true = latest["corrected_category"].where(~latest["is_correct"].astype("bool"), latest["category"])
-    return true.set_axis(latest["item_id"]).dropna().rename("true_category")
+    latest = newest_verdicts(validations)
+    return latest["true_category"].set_axis(latest["item_id"]).dropna()

@@ -52,6 +52,7 @@ _TABLE = (
     Artifact("notebook_classify", "02_classify.ipynb", Level.ITERATION, "classify", counts=False),
     Artifact("sample", "sample.parquet", Level.ITERATION, "validate", needed=True),
     Artifact("review_sheet", "review.xlsx", Level.ITERATION, "validate", counts=False),
+    Artifact("review_items", "review_items.parquet", Level.ITERATION, "validate", counts=False),
     Artifact("validations", "validations.parquet", Level.ITERATION, "validate"),
     Artifact("validations_json", "validations.json", Level.ITERATION, "validate"),
     Artifact("notebook_validate", "03_validate.ipynb", Level.ITERATION, "validate", counts=False),

@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from workbench.records import AMBIGUOUS_SCORE, HIGH_SCORE, MEDIUM_SCORE, Status
 
-__all__ = ["Picture", "accuracy", "categories", "confusion", "deduplication", "moves", "scores", "to_svg"]
-
 BLUE, ORANGE, GREEN, VERMILLION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
 """Colours that colour-blind people tell apart. Source: Okabe and Ito; Wong 2011, Nature Methods 8, 441."""
 INK, SOFT, GRID, PAPER = "#333333", "#767676", "#E4E4E4", "#FFFFFF"
@@ -79,7 +77,7 @@ def _settle(figure: Figure) -> None:
 # --- what every picture shares ---------------------------------------------------------------------------------------
 
 
-def _picture(height: float, title: str, note: str = "", width: float = WIDTH) -> Picture:
+def start(height: float, title: str, note: str = "", width: float = WIDTH) -> Picture:
     """Start a picture: white paper, the message as its title, a softer note under it."""
     top = (0.36 + (0.24 if note else 0.0)) / height
     left = 0.1 / width
@@ -91,7 +89,7 @@ def _picture(height: float, title: str, note: str = "", width: float = WIDTH) ->
     return figure
 
 
-def _quiet(axes: Axes, *, grid: str = "x") -> Axes:
+def quiet(axes: Axes, *, grid: str = "x") -> Axes:
     """Leave only what is read: soft ticks, grid lines along one axis, no frame."""
     axes.set_facecolor(PAPER)
     axes.spines[:].set_visible(False)
@@ -102,9 +100,9 @@ def _quiet(axes: Axes, *, grid: str = "x") -> Axes:
     return axes
 
 
-def _nothing(title: str, why: str) -> Picture:
+def nothing(title: str, why: str) -> Picture:
     """Give a picture that says why there is nothing to see."""
-    return _picture(0.9, title, why)
+    return start(0.9, title, why)
 
 
 def _short(name: str, limit: int = NAME_LIMIT) -> str:
@@ -118,12 +116,12 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequ
     axes.set_yticks(places, [_short(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)
     for place, value, text in zip(places, values, texts, strict=True):
-        _beside(axes, text, (max(value, 0.0), float(place)), 4)
+        beside(axes, text, (max(value, 0.0), float(place)), 4)
     longest = max([*values, 0])
     axes.set_xlim(min([*values, 0]) * 1.05, longest * 1.22 or 1)
 
 
-def _beside(axes: Axes, text: str, place: tuple[float, float], gap: int) -> None:
+def beside(axes: Axes, text: str, place: tuple[float, float], gap: int) -> None:
     """Write a text to the right of a place, `gap` points away."""
     axes.annotate(text, place, (gap, 0), textcoords="offset points", va="center", size=8, color=INK)
 
@@ -133,19 +131,19 @@ def _count_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _percent_tick(value: float, _: object = None) -> str:
+def percent_tick(value: float, _: object = None) -> str:
     """Write a share at an axis.
 
-    >>> _percent_tick(0.3), _percent_tick(0.025)
+    >>> percent_tick(0.3), percent_tick(0.025)
     ('30 %', '2.5 %')
     """
     return f"{100 * value:.3g} %"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
     """Write a share so that small ones do not become zero.
 
-    >>> [_percent(value) for value in (0.523, 0.0004, 0.0)]
+    >>> [percent(value) for value in (0.523, 0.0004, 0.0)]
     ['52.3 %', '< 0.1 %', '0 %']
     """
     if 0 < value < 0.0005:
@@ -171,16 +169,16 @@ def categories(metrics: Mapping[str, Any]) -> Picture:
     totals = table.sum()
     title = f"How the categories share the items{', the rows and the amount' if 'amount' in table else ' and the rows'}"
     if table.empty:
-        return _nothing(title, "Nothing is classified yet.")
+        return nothing(title, "Nothing is classified yet.")
     note = f"Share of each category; {totals['items']:,.0f} items stand for {totals['rows']:,.0f} rows"
     note += f" and an amount of {totals['amount']:,.2f}" if "amount" in table else ""
-    figure = _picture(1.25 + BAR * len(table), title, note)
+    figure = start(1.25 + BAR * len(table), title, note)
     panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
     for axes, measure, color in zip(panels, table.columns, (BLUE, SKY, GREEN), strict=False):
         shares = table[measure] / (totals[measure] or 1)
-        _bars(_quiet(axes), list(table.index), list(shares), [_percent(share) for share in shares], color)
+        _bars(quiet(axes), list(table.index), list(shares), [percent(share) for share in shares], color)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        axes.xaxis.set_major_formatter(FuncFormatter(_percent_tick))
+        axes.xaxis.set_major_formatter(FuncFormatter(percent_tick))
         axes.set_xlabel(f"% of {'the ' if measure == 'amount' else ''}{measure}", size=9, color=SOFT)
     return figure
 
@@ -207,19 +205,19 @@ def scores(predictions: pd.DataFrame) -> Picture:
     title = "How sure the classifier says it is"
     score = predictions.loc[predictions["status"] != Status.PENDING, "score"].astype("float64").dropna()
     if score.empty:
-        return _nothing(title, "Nothing is classified yet.")
+        return nothing(title, "Nothing is classified yet.")
     sure = score[score != AMBIGUOUS_SCORE]
     ambiguous = len(score) - len(sure)
     low, high = int((sure < MEDIUM_SCORE).sum()), int((sure >= HIGH_SCORE).sum())
     bands = {"high": high, "medium": len(sure) - high - low, "low": low, "ambiguous": ambiguous}
-    note = "  ·  ".join(f"{name} {n:,} ({_percent(n / len(score))})" for name, n in bands.items())
-    figure = _picture(3.6, title, note)
+    note = "  ·  ".join(f"{name} {n:,} ({percent(n / len(score))})" for name, n in bands.items())
+    figure = start(3.6, title, note)
     apart, axes = figure.subplots(1, 2, sharey=True, width_ratios=(1.4, 20))
     apart.bar([0], [ambiguous], width=0.8, color=SOFT)
     apart.set_xticks([0], ["-1"])
     apart.set_xlim(-0.8, 0.8)
     _draw_histogram(axes, sure)
-    for panel in (_quiet(apart, grid="y"), _quiet(axes, grid="y")):
+    for panel in (quiet(apart, grid="y"), quiet(axes, grid="y")):
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     apart.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     apart.set_ylabel("items", size=9, color=SOFT)
@@ -258,21 +256,21 @@ def accuracy(history: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Pictur
     entries = list(history["iterations"] if isinstance(history, Mapping) else history)
     measured = {entry["iteration"]: entry["accuracy"] for entry in entries if entry["accuracy"]}
     if not measured:
-        return _nothing(title, "No iteration was reviewed yet.")
-    figure = _picture(3.6, title, "Accuracy on reviewed items, with the 95 % interval; n = verdicts that count")
-    axes = _quiet(figure.subplots(), grid="y")
+        return nothing(title, "No iteration was reviewed yet.")
+    figure = start(3.6, title, "Accuracy on reviewed items, with the 95 % interval; n = verdicts that count")
+    axes = quiet(figure.subplots(), grid="y")
     for iteration, facts in measured.items():
         axes.plot([iteration] * 2, [facts["low"], facts["high"]], color=BLUE, linewidth=2.5, solid_capstyle="butt")
         axes.plot([iteration], [facts["estimate"]], "o", color=BLUE, markersize=8, markeredgecolor=PAPER)
-        text = _percent(facts["estimate"]) + (f"\nn = {facts['n']:,}" if len(measured) <= 8 else "")
-        _beside(axes, text, (iteration, facts["estimate"]), 10)
+        text = percent(facts["estimate"]) + (f"\nn = {facts['n']:,}" if len(measured) <= 8 else "")
+        beside(axes, text, (iteration, facts["estimate"]), 10)
     numbers = [entry["iteration"] for entry in entries]
     names = [f"{number}" if number in measured else f"{number}\nnot reviewed" for number in numbers]
     axes.set_xticks(numbers, names)
     axes.set_xlim(min(numbers) - 0.5, max(numbers) + 0.7)
     lowest = min(facts["low"] for facts in measured.values())
     axes.set_ylim(max(0.0, np.floor(lowest * 10 - 0.5) / 10), 1.02)
-    axes.yaxis.set_major_formatter(FuncFormatter(_percent_tick))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
     axes.set_xlabel("iteration", size=9, color=SOFT)
     axes.set_ylabel("accuracy", size=9, color=SOFT)
     return figure
@@ -289,13 +287,13 @@ def confusion(accuracy: Mapping[str, Any] | None) -> Picture:
     """
     title = "Which categories are taken for which"
     if not accuracy or not accuracy["by_category"]:
-        return _nothing(title, "No verdict names a true category yet.")
+        return nothing(title, "No verdict names a true category yet.")
     names, matrix = _confusion_matrix(accuracy)
     wrong = int(matrix.sum() - matrix.trace())
     note = f"Verdicts by true and predicted category; {wrong:,} off the diagonal; blue = share of the row"
     size = len(names)
-    figure = _picture(2.2 + 0.3 * size, title, note, width=max(6.5, min(WIDTH + 1, 3.4 + 0.36 * size)))
-    axes = _quiet(figure.subplots(), grid="")
+    figure = start(2.2 + 0.3 * size, title, note, width=max(6.5, min(WIDTH + 1, 3.4 + 0.36 * size)))
+    axes = quiet(figure.subplots(), grid="")
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     blues = LinearSegmentedColormap.from_list("paper to blue", [PAPER, SKY, BLUE])
     axes.imshow(shares, cmap=blues, vmin=0, vmax=1, aspect="auto")
@@ -347,13 +345,13 @@ def moves(comparison: Mapping[str, Any]) -> Picture:
     title = f"What iteration {comparison['iteration_number']} classifies differently"
     ways = comparison["distribution_comparison"]["moves"]
     if not ways:
-        return _nothing(title, "No item changed its category.")
+        return nothing(title, "No item changed its category.")
     shown = ways[:MOVES_SHOWN]
     note = f"{comparison['items_changed']:,} of {comparison['items_compared']:,} items changed their category"
     if len(ways) > len(shown):
         note += f"; the {len(shown)} most frequent of {len(ways):,} changes"
-    figure = _picture(1.25 + BAR * len(shown), title, note)
-    axes = _quiet(figure.subplots())
+    figure = start(1.25 + BAR * len(shown), title, note)
+    axes = quiet(figure.subplots())
     names = [f"{_short(way['from'], 30)} → {_short(way['to'], 30)}" for way in shown]
     counts = [way["items"] for way in shown]
     _bars(axes, names, counts, [f"{count:,}" for count in counts], BLUE)
@@ -372,10 +370,10 @@ def deduplication(stats: Mapping[str, Any]) -> Picture:
     rows, items = int(stats["original_rows"]), int(stats["deduplicated_rows"])
     title = f"{rows:,} row{'' if rows == 1 else 's'} became {items:,} item{'' if items == 1 else 's'}"
     if not rows:
-        return _nothing(title, "There are no rows.")
-    note = f"Every distinct text is classified once: {_percent((rows - items) / rows)} less to classify"
-    figure = _picture(1.25 + 2 * 0.36, title, note)
-    axes = _quiet(figure.subplots())
+        return nothing(title, "There are no rows.")
+    note = f"Every distinct text is classified once: {percent((rows - items) / rows)} less to classify"
+    figure = start(1.25 + 2 * 0.36, title, note)
+    axes = quiet(figure.subplots())
     _bars(axes, ["rows", "items"], [rows, items], [f"{rows:,}", f"{items:,}"], BLUE)
     axes.patches[0].set_facecolor(SKY)
     _count_axis(axes)

@@ -1,0 +1,128 @@
+"""From verdicts to numbers: what an iteration is worth, whether it is better than another; kept in the run store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from workbench import llm, metrics, refinery, sampling
+from workbench.errors import UsageError
+from workbench.records import CLEAN_PREFIX, Run, clean_text
+from workbench.runs import RunStore
+from workbench.settings import find_file
+from workbench.stages import Notes, parameters_of
+
+IN_HISTORY = ("items", "accuracy", "confident_share", "ambiguous_rate", "category_counts", "processing")
+CHANGED = ("fixed_items", "broken_items")
+
+
+def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
+    """Load the prompt of an iteration; before it is classified, the one that it will start from."""
+    if store.has(run.run_id, "prompt", iteration):
+        return llm.load_prompt(store.path(run.run_id, "prompt", iteration))
+    if iteration == 1:
+        return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
+    return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
+
+
+def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
+    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    predictions = store.load(run_id, "predictions", iteration)
+    prompt, items = prompt_of(notes.run, store, iteration), store.load(run_id, "items")
+    accuracy = metrics.measure_accuracy(
+        store.validations(run_id),
+        predictions,
+        iteration=iteration,
+        example_item_ids=_shown_items(notes.run, store, iteration),
+        design=_design(notes.run, store),
+        items=items,
+    )
+    measured = metrics.iteration_metrics(
+        predictions,
+        items,
+        accuracy=accuracy,
+        processing=processing or store.load(run_id, "metrics", iteration)["processing"],
+    )
+    target = parameters_of(notes.run).validate_.target_precision
+    measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
+    store.save(run_id, "metrics", measured, iteration)
+    if iteration > 1:
+        store.save(run_id, "comparison", compare(notes.run, store, iteration - 1, iteration), iteration)
+    _note_history(notes, prompt, measured)
+
+
+def _shown_items(run: Run, store: RunStore, iteration: int) -> list[str]:
+    """Find the items that a prompt or its ancestors show: those they name, and those that read like their examples."""
+    options = parameters_of(run).ingest
+    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    prompts = [prompt_of(run, store, each) for each in range(1, iteration + 1)]
+    examples = [example for prompt in prompts for example in prompt.examples]
+    shown = {clean_text(pipeline.clean(field) for field in text.split(" | ")) for text in {e.text for e in examples}}
+    texts = texts_of(store, run.run_id)
+    named = {example.item_id for example in examples if example.item_id}
+    return sorted({*named, *texts.index[texts.isin(shown)]})
+
+
+def _design(run: Run, store: RunStore) -> pd.DataFrame:
+    """Say how every item came into a sample, over all iterations."""
+    drawn = range(1, (store.newest(run.run_id, "sample") or 0) + 1)
+    return sampling.design(store.load(run.run_id, "sample", iteration) for iteration in drawn)
+
+
+def texts_of(store: RunStore, run_id: str) -> pd.Series[str]:
+    """Give each item's clean text, by item id."""
+    items = store.load(run_id, "items").set_index("item_id")
+    fields = items[[column for column in items if column.startswith(CLEAN_PREFIX)]]
+    return pd.Series([clean_text(row) for row in fields.itertuples(index=False)], index=items.index, dtype=str)
+
+
+def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) -> None:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    last_two = {each: store.load(run_id, "predictions", each) for each in (iteration - 1, iteration) if each > 0}
+    before = store.load(run_id, "history")["iterations"] if store.has(run_id, "history") else []
+    entry = {
+        "iteration": iteration,
+        "prompt_fingerprint": prompt.fingerprint,
+        "examples": len(prompt.examples),
+        **{key: measured[key] for key in IN_HISTORY},
+        "changes": metrics.changes(last_two, store.validations(run_id))[iteration],
+    }
+    entries = [*before[: iteration - 1], entry]
+    summed = {**metrics.summarise_history(entries), "category_timeline": metrics.category_timeline(entries)}
+    store.save(run_id, "history", {"run_id": run_id, "iterations": entries, **summed})
+    store.update_manifest(
+        run_id, prompts=[{"iteration": e["iteration"], "fingerprint": e["prompt_fingerprint"]} for e in entries]
+    )
+
+
+def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:
+    """Compare two iterations of a run, the last two by default; raises UsageError where there are not two."""
+    newest = store.newest(run.run_id, "predictions") or 0
+    second = second or newest
+    first = first or second - 1
+    if not 1 <= first < second <= newest:
+        raise UsageError(
+            f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
+            hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
+        )
+    before, after = (store.load(run.run_id, "metrics", iteration) for iteration in (first, second))
+    sides = [_side(run, store, iteration) for iteration in (first, second)]
+    comparison = metrics.compare_iterations(
+        before, after, *(side.predictions for side in sides), iteration=second, baseline_iteration=first
+    )
+    verdicts = store.validations(run.run_id)
+    paired = metrics.compare_on_shared_items(verdicts, *sides, design=_design(run, store))
+    return metrics.with_pairs(comparison, _with_texts(paired, texts_of(store, run.run_id)), after)
+
+
+def _side(run: Run, store: RunStore, iteration: int) -> metrics.Side:
+    examples = _shown_items(run, store, iteration)
+    return metrics.Side(iteration, store.load(run.run_id, "predictions", iteration), examples)
+
+
+def _with_texts(paired: dict[str, Any], texts: pd.Series[str]) -> dict[str, Any]:
+    """Put the text beside every item that was fixed or broken."""
+    lists = {name: [{**item, "text": texts[item["item_id"]]} for item in paired[name]] for name in CHANGED}
+    return {**paired, **lists}

@@ -1,0 +1,92 @@
+"""How far reviewers agree on the items that more than one of them judged, and on which they do not."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.metrics.numbers import finite, share
+
+
+def agreement(validations: pd.DataFrame) -> dict[str, Any]:
+    """Compare reviewers by the category that each stands for; their newest verdict on an item counts.
+
+    Returns:
+        Plain data: `reviewers`; `items` (judged by two or more); `percent` (share of pairs of verdicts on the same item
+        that agree, 0 to 1); `alpha` (Krippendorff's, for any number of reviewers); `kappa` (Cohen's, of exactly two
+        reviewers; otherwise null); `disputed` (item_id and what each reviewer says; for a third person). What cannot be
+        said is null, as where all verdicts are of one category: chance alone would agree as well.
+    """
+    table = _by_reviewer(validations)
+    both = table[table.notna().sum(axis=1) >= 2]
+    pairs = [_pairs(row.dropna().tolist()) for _, row in both.iterrows()]
+    agreed, total = sum(same for same, _ in pairs), sum(n for _, n in pairs)
+    disputed = both[both.nunique(axis=1) > 1]
+    return {
+        "reviewers": [str(name) for name in table.columns],
+        "items": len(both),
+        "percent": share(agreed, total),
+        "alpha": krippendorff_alpha(both),
+        "kappa": cohen_kappa(*(both[name] for name in both.columns)) if both.shape[1] == 2 and len(both) else None,
+        "disputed": [
+            {"item_id": str(item), "categories": {str(name): said for name, said in row.dropna().items()}}
+            for item, row in disputed.iterrows()
+        ],
+    }
+
+
+def _by_reviewer(validations: pd.DataFrame) -> pd.DataFrame:
+    """Lay out items against reviewers; null where one did not name a category."""
+    newest = validations.sort_values(["validated_at", "iteration"], kind="stable")
+    newest = newest.drop_duplicates(["item_id", "reviewer"], keep="last")
+    is_correct = newest["is_correct"].astype("bool")
+    said = newest["category"].where(is_correct, newest["corrected_category"])
+    return newest.assign(said=said).pivot(index="item_id", columns="reviewer", values="said").astype("object")
+
+
+def _pairs(said: list[str]) -> tuple[int, int]:
+    """Count the pairs of verdicts that agree, and all pairs."""
+    pairs = list(combinations(said, 2))
+    return sum(first == second for first, second in pairs), len(pairs)
+
+
+def cohen_kappa(first: pd.Series[Any], second: pd.Series[Any]) -> float | None:
+    """Give Cohen's kappa: (agreed - by chance) / (1 - by chance); null where chance alone agrees always.
+
+    Source: Cohen 1960, Educational and Psychological Measurement 20, 37–46.
+
+    >>> cohen_kappa(pd.Series(["a", "a", "b", "b"]), pd.Series(["a", "a", "b", "a"]))
+    0.5
+    """
+    n = len(first)
+    agreed = float((first.to_numpy() == second.to_numpy()).mean()) if n else 0.0
+    counts = first.value_counts().to_dict(), second.value_counts().to_dict()
+    chance = sum(count * counts[1].get(name, 0) for name, count in counts[0].items()) / n**2 if n else 1.0
+    return share(agreed - chance, 1 - chance) if chance < 1 else None
+
+
+def krippendorff_alpha(table: pd.DataFrame) -> float | None:
+    """Give Krippendorff's alpha for categories: 1 - observed / expected disagreement; missing verdicts are allowed.
+
+    Source: Krippendorff 2011, Computing Krippendorff's Alpha-Reliability. Null without two verdicts on an item, and
+    where all verdicts are of one category.
+
+    Args:
+        table: items against reviewers, null where there is no verdict.
+    """
+    names = sorted({str(said) for said in table.to_numpy().ravel() if isinstance(said, str)})
+    counts = np.stack(
+        [(table == name).sum(axis=1).to_numpy(dtype="float64") for name in names] or [np.zeros(0)], axis=1
+    )
+    judged = counts.sum(axis=1)
+    counts, judged = counts[judged >= 2], judged[judged >= 2]
+    total = counts.sum()
+    if not total:
+        return None
+    observed = float(((judged[:, None] - counts) * counts / (judged[:, None] - 1)).sum()) / total
+    each = counts.sum(axis=0)
+    expected = float((each * (total - each)).sum()) / (total * (total - 1))
+    return finite(1 - observed / expected) if expected > 0 else None

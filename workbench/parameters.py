@@ -75,7 +75,15 @@ class ClassifySection(Section):
     prompt: str
     """A prompt file: YAML, or free text (.txt, .md)."""
     provider: str = "lexical"
-    """lexical (embedded, no LLM)."""
+    """lexical (embedded, no LLM), or openai (any OpenAI-compatible endpoint)."""
+    model: str | None = None
+    """The model that answers; lexical needs none."""
+    base_url: str | None = None
+    """Address of the endpoint; null = `OPENAI_BASE_URL`, or OpenAI itself."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key; the key itself is never written anywhere."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 = as repeatable as the model can be; null = the model's own."""
     chunk_size: int = Field(default=50, ge=1, le=1000)
     """Items per call."""
     concurrency: int = Field(default=3, ge=1, le=1024)
@@ -84,6 +92,12 @@ class ClassifySection(Section):
     """How often a missing or invalid answer is asked for again."""
     sample_size: int = Field(default=0, ge=0)
     """Classify only this many items, drawn at random; 0 = all."""
+
+    def provider_options(self) -> dict[str, Any]:
+        """Give the options that the provider takes; those of an endpoint only where the provider is one."""
+        if self.provider == "lexical":
+            return {}
+        return self.model_dump(include={"model", "base_url", "api_key_env", "temperature"}, exclude_none=True)
 
 
 class ValidateSection(Section):

@@ -42,7 +42,7 @@ def check(parameters: Parameters) -> None:
     dedup.STRATEGIES.get(ingest.deduplication)
     sampling.STRATEGIES.get(parameters.validate_.strategy)
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    llm.get_provider(parameters.classify.provider)
+    provider_of(parameters)
     llm.own_examples(prompt, parameters.refine.additional_examples)
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
@@ -93,6 +93,11 @@ def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
     if iteration == 1:
         return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
     return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
+
+
+def provider_of(parameters: Parameters) -> llm.Provider:
+    """Make the provider that classifies; raises UsageError."""
+    return llm.get_provider(parameters.classify.provider, **parameters.classify.provider_options())
 
 
 def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
@@ -166,7 +171,7 @@ def _classify(notes: Notes, parameters: Parameters) -> None:
         sample_size=options.sample_size,
         seed=parameters.run.seed,
     )
-    classifier = llm.Classifier(prompt, llm.get_provider(options.provider), limits, store.answers(llm.Answer))
+    classifier = llm.Classifier(prompt, provider_of(parameters), limits, store.answers(llm.Answer))
     predictions = classifier.classify(
         store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
     )

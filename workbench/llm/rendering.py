@@ -92,6 +92,27 @@ def _answer_format(prompt: Prompt) -> list[str]:
     ]
 
 
+def answer_schema(prompt: Prompt) -> dict[str, Any]:
+    """Give the JSON schema of an answer: the same for every chunk, with the categories as an enum."""
+    fields = {
+        "id": {"type": "integer"},
+        "reason": {"type": "string"},
+        "category": {"type": "string", "enum": prompt.category_names},
+        "score": {"type": "number"},
+    }
+    return {"type": "object", "properties": {"results": {"type": "array", "items": _object(fields)}}} | _closed(
+        ["results"]
+    )
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields} | _closed(list(fields))
+
+
+def _closed(required: list[str]) -> dict[str, Any]:
+    return {"required": required, "additionalProperties": False}
+
+
 _FIRST = ("name", "role", "task", "text", "fallback", "unclassifiable")
 """The fields as people read them; the lists come after."""
 

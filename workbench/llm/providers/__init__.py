@@ -101,7 +101,7 @@ class Provider(Protocol):
         ...
 
     def complete(self, request: Request) -> Response:
-        """Answer one request; raises ProviderError where no request can be answered at all."""
+        """Answer a request; raises CallFailed (see `faults`), or ProviderError where no request can be answered."""
         ...
 
 
@@ -127,6 +127,7 @@ PROVIDERS = Registry[Callable[..., Provider]]("provider")
 
 for _name, _module, _attribute in [
     ("lexical", "workbench.llm.providers.lexical", "LexicalProvider"),
+    ("openai", "workbench.llm.providers.openai", "OpenAIProvider"),
 ]:
     PROVIDERS.register(_name, _Shipped(_module, _attribute))
 

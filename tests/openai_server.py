@@ -109,8 +109,8 @@ def _error(status: int, code: str | None, message: str, **headers: str) -> tuple
 
 
 BREAKING = {
-    "rate_limited": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after="0.2"),
-    "rate_limited_ms": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after_ms="150"),
+    "rate_limited": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after="0.05"),
+    "rate_limited_ms": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after_ms="40"),
     "rate_limited_bare": _error(429, None, "Too many requests."),
     "quota": _error(429, "insufficient_quota", "You exceeded your current quota."),
     "server_error": _error(500, None, "The server had an error."),
@@ -253,11 +253,20 @@ class OpenAIServer:
 
 
 def items_of(data: str) -> dict[int, str]:
-    """Read the items of a call: the data are the last message."""
-    return {
-        entry["id"]: " ".join(value for name, value in entry.items() if name != "id")
-        for entry in json.loads(data)["items"]
-    }
+    """Read the items of a call: a table, separated by tabs."""
+    rows = [line.split("\t") for line in data.split("\n")[1:]]
+    return {int(number): " ".join(filter(None, fields)) for number, *fields in rows}
+
+
+def as_asked(rows: list[Row], instructions: str) -> list[Any]:
+    """Give rows as the prompt wants them, reasons included or not."""
+    if "clase" in "".join(rows[0] if rows else ()):
+        return rows
+    if '"why"' not in instructions:
+        return [[row["id"], row["category"], row["score"]] for row in rows]
+    if '[1,"name",0.9]' not in instructions:
+        return [[row["id"], row["reason"], row["category"], row["score"]] for row in rows]
+    return [[row["id"], row["category"], row["score"], *[row["reason"]] * (row["score"] < 0.7)] for row in rows]
 
 
 def completion(call: Call, answer: Answer, faults: Sequence[str]) -> dict[str, Any]:
@@ -265,7 +274,7 @@ def completion(call: Call, answer: Answer, faults: Sequence[str]) -> dict[str, A
     rows: list[Row] = [{"id": number, **answer(text)} for number, text in call.items.items()]
     for fault in faults:
         rows = ROW_FAULTS[fault](rows, call) if fault in ROW_FAULTS else rows
-    text: str | None = json.dumps({"results": rows}, ensure_ascii=False)
+    text: str | None = json.dumps({"results": as_asked(rows, call.instructions)}, ensure_ascii=False)
     for fault in faults:
         text = TEXT_FAULTS[fault](text or "", call) if fault in TEXT_FAULTS else text
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}

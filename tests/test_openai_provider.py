@@ -10,7 +10,7 @@ from openai_server import KEY, MODEL, OpenAIServer
 from workbench.errors import ParameterError, ProviderError
 from workbench.llm import Prompt, Request, get_provider
 from workbench.llm.chunks import number
-from workbench.llm.faults import RateLimited, Refused, Rejected, TooLong, Transient
+from workbench.llm.faults import RateLimited, Refused, Rejected, TooLong, Transient, Unreachable
 
 PROMPT = Prompt(name="p", categories=["Pop", "Viajes", "Otros", "Indeterminado"])
 REQUEST = Request(PROMPT, number([{"cleanText": "vinil 1"}, {"cleanText": "taxi 2"}]))
@@ -31,7 +31,7 @@ def test_an_answer_comes_with_what_it_has_cost():
         provider = provider_of(server)
         provider.complete(REQUEST)
         response = provider.complete(REQUEST)
-    assert json.loads(response.text)["results"][1]["category"] == "Viajes"
+    assert json.loads(response.text)["results"][1] == [2, "taxi 2", "Viajes", 0.9]
     assert not response.truncated
     assert (response.usage.calls, server.peak) == (1, 1)
     assert 0 < response.usage.cached_tokens < response.usage.input_tokens
@@ -94,9 +94,9 @@ def test_a_call_that_no_format_saves_teaches_nothing_about_formats():
         ("server_error", Transient, "500"),
         ("overloaded", Transient, "503"),
         ("conflict", Transient, "409"),
-        ("cut", Transient, "cannot be reached"),
-        ("html", Transient, "did not answer in JSON"),
-        ("not_a_completion", Transient, "something other than an answer"),
+        ("cut", Unreachable, "cannot be reached"),
+        ("html", Unreachable, "did not answer in JSON"),
+        ("not_a_completion", Unreachable, "something other than an answer"),
         ("too_long", TooLong, "8192"),
         ("too_large", TooLong, "413"),
         ("filtered", Refused, "content management policy"),
@@ -138,7 +138,7 @@ def test_a_wait_is_read_in_seconds_and_in_milliseconds():
             with pytest.raises(RateLimited) as caught:
                 provider.complete(REQUEST)
             waits.append(caught.value.wait)
-    assert waits == [0.2, 0.15, None]
+    assert waits == [0.05, 0.04, None]
 
 
 @pytest.mark.parametrize("fault", ["hang", "slow_headers"])
@@ -155,7 +155,7 @@ def test_an_endpoint_that_does_not_answer_is_given_up(fault):
 def test_an_endpoint_that_is_not_there_is_named():
     with OpenAIServer() as server:
         url = server.url
-    with pytest.raises(Transient, match=f"{url} cannot be reached"):
+    with pytest.raises(Unreachable, match=f"{url} cannot be reached"):
         get_provider("openai", model=MODEL, base_url=url).complete(REQUEST)
 
 

@@ -112,6 +112,8 @@ def _add_run_commands(commands: Any) -> None:
             metavar="section.key=value",
             help="change a parameter; may be repeated",
         )
+        if name in ("run", "classify"):
+            parser.add_argument("--no-cache", action="store_true", help="ask for everything anew, also what is kept")
         parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how progress is printed")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -173,6 +175,8 @@ def _load(options: argparse.Namespace) -> Parameters:
     overrides = list(options.set)
     if getattr(options, "iterations", None) is not None:
         overrides.append(f"run.iterations={options.iterations}")
+    if getattr(options, "no_cache", False):
+        overrides.append("classify.cache=false")
     return load_parameters(options.parameters, overrides)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -90,8 +90,21 @@ class ClassifySection(Section):
     """Calls in flight."""
     max_retries: int = Field(default=3, ge=0, le=20)
     """How often a missing or invalid answer is asked for again."""
+    reason: Literal["always", "short", "low_confidence", "never"] = "always"
+    """When an answer gives its reason; fewer and shorter ones cost less."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Calls that are started in a minute; 0 = any number."""
+    tokens_per_minute: int = Field(default=0, ge=0)
+    """Tokens, in and out, of the calls that are started in a minute; 0 = any number."""
+    cache: bool = True
+    """false = ask for everything anew; the new answers replace the kept ones."""
     sample_size: int = Field(default=0, ge=0)
     """Classify only this many items, drawn at random; 0 = all."""
+
+    def limits(self) -> dict[str, Any]:
+        """Give how much is asked at once and how often."""
+        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason"}
+        return self.model_dump(include=names | {"requests_per_minute", "tokens_per_minute"})
 
     def provider_options(self) -> dict[str, Any]:
         """Give the options that the provider takes; those of an endpoint only where the provider is one."""

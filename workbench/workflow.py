@@ -28,6 +28,9 @@ ALWAYS_FREE = {
     ("run", "iterations"),
     ("classify", "concurrency"),
     ("classify", "max_retries"),
+    ("classify", "requests_per_minute"),
+    ("classify", "tokens_per_minute"),
+    ("classify", "cache"),
     ("validate", "verdicts"),
 }
 """Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
@@ -164,14 +167,10 @@ def _classify(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.classify
     prompt = prompt_of(notes.run, store, iteration)
     store.save(run_id, "prompt", prompt.to_yaml(), iteration)
-    limits = llm.Limits(
-        chunk_size=options.chunk_size,
-        concurrency=options.concurrency,
-        max_retries=options.max_retries,
-        sample_size=options.sample_size,
-        seed=parameters.run.seed,
-    )
-    classifier = llm.Classifier(prompt, provider_of(parameters), limits, store.answers(llm.Answer))
+    limits = llm.Limits(**options.limits(), seed=parameters.run.seed)
+    kept = store.answers(llm.Answer)
+    cache = kept if options.cache else llm.WriteOnly(kept)
+    classifier = llm.Classifier(prompt, provider_of(parameters), limits, cache)
     predictions = classifier.classify(
         store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
     )

@@ -4,6 +4,8 @@ ProviderError               the classifier cannot answer at all: key, model, quo
 └── CallFailed              this call failed; the classifier decides what becomes of its items
     ├── RateLimited         too many calls or tokens: everybody waits, and it does not count as an attempt
     ├── Transient           the service or the line broke down: asked again after a while
+    │   ├── TooSlow         no answer in time: the next chunks are smaller
+    │   └── Unreachable     nothing answers there, or nothing that speaks the protocol
     ├── TooLong             the call does not fit into the model: asked again in halves
     └── Rejected            the service does not take what stands in the call: halved until the item stands alone
         └── Refused         a content filter or the model itself: asking the same again does not help
@@ -35,6 +37,14 @@ class RateLimited(CallFailed):
 
 class Transient(CallFailed):
     """The service or the line broke down."""
+
+
+class TooSlow(Transient):
+    """There was no answer in time."""
+
+
+class Unreachable(Transient):
+    """Nothing answers at the address, or nothing that speaks the protocol."""
 
 
 class TooLong(CallFailed):

@@ -53,6 +53,8 @@ class Sheet:
         asked = order[: limits.sample_size] if limits.sample_size else order
         self.total -= len(order) - len(asked)
         prompt_fingerprint = self._prompt.fingerprint
+        if limits.reason != "always":
+            provider_fingerprint += f" reason={limits.reason}"
         questions: dict[str, Question] = {}
         for position in asked:
             fields = self._fields[position]

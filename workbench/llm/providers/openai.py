@@ -10,12 +10,13 @@ import json
 import os
 import re
 import weakref
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from workbench.errors import MissingExtra, ParameterError, ProviderError
 from workbench.llm.example_choice import estimate_tokens
-from workbench.llm.faults import Refused, Rejected, Transient
+from workbench.llm.faults import Refused, Rejected, Unreachable
 from workbench.llm.providers import Request, Response, Usage
 from workbench.llm.rendering import answer_schema
 
@@ -79,6 +80,7 @@ class OpenAIProvider:
     def complete(self, request: Request) -> Response:
         """Answer one request; raises CallFailed for this call alone, ProviderError where no call can succeed."""
         refused: Rejected | None = None
+        vain = Usage()
         for form in FORMATS[FORMATS.index(self._format) :]:
             try:
                 response = self._send(request, form)
@@ -86,11 +88,14 @@ class OpenAIProvider:
                 raise
             except Rejected as error:
                 refused = refused or error
+                vain += error.usage
+                refused.usage = vain
                 if self._format_is_proven and "response_format" not in error.message:
                     raise
             else:
-                self._format, self._format_is_proven = form, True
-                return response
+                if not self._format_is_proven:  # by another thread, meanwhile
+                    self._format, self._format_is_proven = form, True
+                return replace(response, usage=response.usage + vain)
         assert refused is not None
         raise refused
 
@@ -101,7 +106,7 @@ class OpenAIProvider:
         except openai.OpenAIError as error:
             raise openai_errors.mapped(error, self._place) from error
         except ValueError:
-            raise Transient(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
+            raise Unreachable(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
         return self._read(request, answer)
 
     def _body(self, request: Request, form: str) -> dict[str, Any]:
@@ -116,7 +121,7 @@ class OpenAIProvider:
         if self.temperature is not None:
             body["temperature"] = self.temperature
         if form == "json_schema":
-            schema = {"name": "classification", "strict": True, "schema": answer_schema(request.prompt)}
+            schema = {"name": "classification", "strict": True, "schema": answer_schema(request.prompt, request.reason)}
             body["response_format"] = {"type": form, "json_schema": schema}
         elif form == "json_object":
             body["response_format"] = {"type": form}
@@ -129,7 +134,7 @@ class OpenAIProvider:
             text = _text(message.get("content"))
         except (TypeError, KeyError, IndexError, AttributeError):
             said = f"{self.base_url} sent something other than an answer."
-            raise Transient(said, hint=openai_errors.ADDRESS_HINT) from None
+            raise Unreachable(said, hint=openai_errors.ADDRESS_HINT) from None
         usage = _usage(answer.get("usage"), request, text)
         finish = choice.get("finish_reason")
         if finish == "content_filter":

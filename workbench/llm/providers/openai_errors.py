@@ -12,7 +12,7 @@ import httpx2
 import openai
 
 from workbench.errors import ProviderError
-from workbench.llm.faults import CallFailed, RateLimited, Refused, Rejected, TooLong, Transient
+from workbench.llm.faults import CallFailed, RateLimited, Refused, Rejected, TooLong, TooSlow, Transient, Unreachable
 
 ADDRESS_HINT = "check classify.base_url; it often ends in /v1."
 UNLIMITED = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60.0)
@@ -45,11 +45,11 @@ def patience(seconds: float, connect: float) -> httpx2.Timeout:
 def mapped(error: openai.OpenAIError, place: Place) -> ProviderError:
     """Give our error for one of the client."""
     if isinstance(error, openai.APITimeoutError):
-        return Transient(f"{place.url} did not answer in time.")
+        return TooSlow(f"{place.url} did not answer in time.")
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, place)
     if isinstance(error, openai.APIConnectionError):
-        return Transient(f"{place.url} cannot be reached: {_cause(error)}.", hint=ADDRESS_HINT)
+        return Unreachable(f"{place.url} cannot be reached: {_cause(error)}.", hint=ADDRESS_HINT)
     return ProviderError(f"the client for {place.url} failed: {type(error).__name__}: {_line(error)}")
 
 

@@ -40,6 +40,7 @@ review: $(VENV)/.core
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/cleaning.py
+	$(BIN)/python benchmarks/tokens.py
 
 lock: $(VENV)/.core
 	$(RUN) pip install --quiet uv

@@ -79,7 +79,7 @@ def _changed(rows: list[Row], call: Call, **changes: Any) -> list[Row]:
 
 
 ROW_FAULTS: dict[str, Callable[[list[Row], Call], list[Row]]] = {
-    "dropped": lambda rows, call: [row for position, row in enumerate(rows) if position != _pick(rows, call)],
+    "dropped": lambda rows, call: [row for n, row in enumerate(rows) if n != _pick(rows, call) or len(rows) == 1],
     "halved": lambda rows, call: rows[: len(rows) // 2],
     "doubled": lambda rows, call: rows + rows[_pick(rows, call) :][:1],
     "contradicted": lambda rows, call: [*rows, rows[_pick(rows, call)] | {"category": "Indeterminado"}],
@@ -300,10 +300,14 @@ def main() -> None:
     parser.add_argument("--most", type=int, help="calls in flight; more get a 429")
     parser.add_argument("--prompt", help="a prompt file to answer from; default: by the first word")
     parser.add_argument("--mixed", type=float, default=0.0, help="share of calls with a fault, drawn at random")
+    parser.add_argument("--every", choices=(*SPOILING, *BREAKING), help="a fault of every call")
+    parser.add_argument("--poison", help="text of an item with which a call gets a 500")
     options = parser.parse_args()
     kinds = [name for name in (*SPOILING, "rate_limited", "server_error", "cut") if name != "no_usage"]
 
     def faults(call: Call) -> Sequence[str]:
+        if options.every or options.poison in call.items.values():
+            return [options.every or "server_error"]
         draw = random.Random(call.number)
         return [draw.choice(kinds)] if draw.random() < options.mixed else ()
 

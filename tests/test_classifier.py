@@ -453,7 +453,7 @@ def test_progress_is_told_after_each_chunk_from_the_calling_thread():
     assert [progress.done for progress in at] == sorted(progress.done for progress in at)
     assert (at[-1].done, at[-1].failed, at[-1].usage.calls, at[-1].seconds_left) == (31, 1, 5, 0.0)
     assert str(at[-1]).startswith("31 of 31 items, ")
-    assert str(at[-1]).endswith("10 from the cache, 1 failed")
+    assert str(at[-1]).endswith("65 tokens, 10 from the cache, 1 asked again, 1 failed")
 
 
 def test_the_accounts_of_a_classification_can_be_read_afterwards():

@@ -85,8 +85,8 @@ def test_from_a_partly_wrong_answer_only_the_wrong_items_are_asked_again_togethe
 def test_one_item_dropped_from_every_answer_costs_no_correct_item():
     with OpenAIServer(faults=lambda call: ["dropped"]) as server:
         _, predictions = classified(server, many(300), chunk_size=50)
-    assert (predictions["status"] == "failed").sum() <= 6
-    assert len(server.calls) < 40
+    assert set(predictions["status"]) <= {"ok", "repaired"}
+    assert len(server.calls) <= 30
 
 
 @pytest.mark.parametrize("fault", ["server_error", "bad_request", "filtered", "refusal", "garbage", "cut"])

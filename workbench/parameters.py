@@ -96,6 +96,8 @@ class ClassifySection(Section):
     """Calls that are started in a minute; 0 = any number."""
     tokens_per_minute: int = Field(default=0, ge=0)
     """Tokens, in and out, of the calls that are started in a minute; 0 = any number."""
+    budget_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """What the run may cost, all iterations together; at the cap it stops and can be resumed; 0 = any amount."""
     cache: bool = True
     """false = ask for everything anew; the new answers replace the kept ones."""
     sample_size: int = Field(default=0, ge=0)

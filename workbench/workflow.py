@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
+from workbench import classification, dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.parameters import Parameters, RefineSection, ValidateSection
 from workbench.records import CLEAN_PREFIX, Run, RunState, clean_text
@@ -20,18 +20,14 @@ from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Step", "check", "classify", "compare", "ingest", "next_step", "offer_review", "parameters_of", "prompt_of",
-    "refine", "review_advice", "reviewed", "start", "step_of", "validate", "with_verdicts",
+    "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review",
+    "parameters_of", "prompt_of", "refine", "review_advice", "reviewed", "start", "step_of", "validate",
+    "with_verdicts",
 ]  # fmt: skip
 
-ALWAYS_FREE = {
-    ("run", "iterations"),
-    ("classify", "concurrency"),
-    ("classify", "max_retries"),
-    ("classify", "requests_per_minute"),
-    ("classify", "tokens_per_minute"),
-    ("classify", "cache"),
-    ("validate", "verdicts"),
+ALWAYS_FREE = {("run", "iterations"), ("validate", "verdicts")} | {
+    ("classify", key)
+    for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute", "budget_usd", "cache")
 }
 """Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
 
@@ -44,8 +40,7 @@ def check(parameters: Parameters) -> None:
     refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
     dedup.STRATEGIES.get(ingest.deduplication)
     sampling.STRATEGIES.get(parameters.validate_.strategy)
-    prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    provider_of(parameters)
+    prompt = classification.check(parameters)
     llm.own_examples(prompt, parameters.refine.additional_examples)
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
@@ -98,9 +93,10 @@ def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
     return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
 
 
-def provider_of(parameters: Parameters) -> llm.Provider:
-    """Make the provider that classifies; raises UsageError."""
-    return llm.get_provider(parameters.classify.provider, **parameters.classify.provider_options())
+def estimate(run: Run, parameters: Parameters, store: RunStore, iteration: int) -> llm.Estimate:
+    """Estimate what classifying the items with an iteration's prompt will cost; nothing is sent."""
+    prompt = prompt_of(run, store, iteration)
+    return classification.estimate(store.load(run.run_id, "items"), prompt, parameters, store, run.run_id)
 
 
 def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
@@ -164,18 +160,12 @@ def classify(
 
 
 def _classify(notes: Notes, parameters: Parameters) -> None:
-    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.classify
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     prompt = prompt_of(notes.run, store, iteration)
     store.save(run_id, "prompt", prompt.to_yaml(), iteration)
-    limits = llm.Limits(**options.limits(), seed=parameters.run.seed)
-    kept = store.answers(llm.Answer)
-    cache = kept if options.cache else llm.WriteOnly(kept)
-    classifier = llm.Classifier(prompt, provider_of(parameters), limits, cache)
-    predictions = classifier.classify(
-        store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
-    )
+    predictions, processing = classification.classify_items(notes, prompt, parameters)
     store.save(run_id, "predictions", predictions, iteration)
-    _measure(notes, classifier.processing())
+    _measure(notes, processing)
     notes.facts["prompt"] = prompt.fingerprint
 
 

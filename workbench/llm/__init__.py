@@ -1,5 +1,6 @@
 """Classifying items with a prompt: prompts, providers, the classifier, and the cache of answers that were paid for."""
 
+from workbench.llm.budget import Budget, Estimate, Price, PriceList, estimate, load_prices
 from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
 from workbench.llm.classifier import Classifier, classify
 from workbench.llm.limits import Limits
@@ -13,14 +14,18 @@ __all__ = [
     "PROVIDERS",
     "Answer",
     "AnswerCache",
+    "Budget",
     "Category",
     "Classifier",
+    "Estimate",
     "Example",
     "GoodAnswer",
     "Limits",
     "MemoryCache",
     "NumberedItem",
     "ParsedAnswer",
+    "Price",
+    "PriceList",
     "Progress",
     "Prompt",
     "Provider",
@@ -32,8 +37,10 @@ __all__ = [
     "WriteOnly",
     "answer_key",
     "classify",
+    "estimate",
     "estimate_tokens",
     "get_provider",
+    "load_prices",
     "load_prompt",
     "own_examples",
     "parse_answer",

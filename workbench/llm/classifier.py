@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
+from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
 from workbench.llm.chunks import number
 from workbench.llm.dispatcher import Dispatcher
@@ -69,6 +70,7 @@ class _Desk:
     pace: Pace
     breaker: Breaker
     forecast: Forecast
+    budget: Budget
 
 
 def classify(
@@ -108,6 +110,7 @@ class Classifier:
 
     def _start(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
+        self._budget = Budget(self.limits.budget_usd, self.provider.model)
         self._started = time.monotonic()
         self.seconds = 0.0
         """Wall time of the latest classification, also of one that was stopped."""
@@ -123,6 +126,8 @@ class Classifier:
         """Items without a valid answer after all attempts."""
         self.unknown = 0
         """Answers to items that were not asked for; they are ignored."""
+        self.left = 0
+        """Items that are pending because the budget is used up."""
         self.put_off = 0
         """Calls that the service put off (429); they cost nothing and are made again."""
         self.broken = 0
@@ -142,6 +147,11 @@ class Classifier:
         finally:
             self.seconds = time.monotonic() - self._started
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the calls have cost; None where the model's price is unknown."""
+        return self._budget.spent
+
     def processing(self) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
         items = self.cached + self.answered + self.failed
@@ -155,6 +165,7 @@ class Classifier:
             "input_tokens": self.usage.input_tokens,
             "cached_tokens": self.usage.cached_tokens,
             "output_tokens": self.usage.output_tokens,
+            "cost_usd": self.cost_usd,
             "cached": self.cached,
             "retried": self.retried,
             "failed": self.failed,
@@ -181,12 +192,15 @@ class Classifier:
         """Keep the window full until every question is answered or has failed."""
         limits, size = self.limits, ChunkSize(self.limits.chunk_size)
         waiting, pace = Waiting(questions, size), Pace(limits)
-        desk = _Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), Forecast(self.prompt, limits.reason))
+        forecast = Forecast(self.prompt, limits.reason)
+        desk = _Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), forecast, self._budget)
         with Dispatcher(self._call, limits.concurrency) as dispatcher:
             try:
                 while desk.waiting or dispatcher.in_flight:
-                    returned = dispatcher.next(self._send(desk, dispatcher))
-                    if returned:
+                    timeout = self._send(desk, dispatcher)
+                    if not dispatcher.in_flight and not desk.waiting:
+                        break  # there was no money for anything more
+                    if returned := dispatcher.next(timeout):
                         self._take(desk, *returned)
                         self._report(sheet)
             except BaseException as error:
@@ -198,17 +212,28 @@ class Classifier:
     def _send(self, desk: _Desk, dispatcher: Dispatcher[_Flight, _Reply | CallFailed]) -> float | None:
         """Start all calls that may start now; gives the seconds until the next one may, None = when one comes back."""
         while (wait := desk.pace.wait(dispatcher.in_flight)) == 0.0:
+            if dispatcher.in_flight and desk.budget.is_limited and not desk.forecast.has_learnt:
+                return None  # the first call says what the others will cost
             chunk = desk.waiting.take()
             if chunk is None:
                 return desk.waiting.seconds_until_due()
             forecast = desk.forecast.of(chunk.questions) if self._counts_tokens else Usage(1)
+            if not desk.budget.reserve(forecast):
+                self._stop(desk, chunk)
+                return None
             desk.pace.started(forecast)
             dispatcher.submit(_Flight(chunk, forecast, time.monotonic()))
         return wait if desk.waiting else None
 
+    def _stop(self, desk: _Desk, chunk: Chunk) -> None:
+        """Leave pending what the budget has no money for; calls under way go on."""
+        left = [*chunk.questions, *desk.waiting.drain()]
+        desk.sheet.leave_out(left)
+        self.left += sum(len(question.positions) for question in left)
+
     @property
     def _counts_tokens(self) -> bool:
-        return self.limits.tokens_per_minute > 0
+        return self.limits.tokens_per_minute > 0 or self.limits.budget_usd > 0
 
     def _call(self, flight: _Flight) -> _Reply | CallFailed:
         """Ask the provider and take its answer apart; this runs in a thread."""
@@ -230,6 +255,7 @@ class Classifier:
         """Keep the good answers, and see to it that the others are asked again or have failed."""
         chunk = flight.chunk
         self._keep(desk, chunk, reply)
+        desk.budget.settle(flight.forecast, reply.usage)
         if isinstance(reply, CallFailed):
             decision = self._after_failure(desk, flight, reply)
         else:
@@ -304,4 +330,16 @@ class Classifier:
         asked = self.answered + self.failed
         rate = asked / max(time.monotonic() - self._started, 1e-9)
         left = (sheet.total - sheet.done) / rate if rate else None
-        self._on_progress(Progress(sheet.done, sheet.total, rate, left, self.usage, self.failed, self.cached))
+        self._on_progress(
+            Progress(
+                done=sheet.done,
+                total=sheet.total,
+                rate=rate,
+                seconds_left=left,
+                usage=self.usage,
+                failed=self.failed,
+                cached=self.cached,
+                retried=self.retried,
+                cost_usd=self.cost_usd,
+            )
+        )

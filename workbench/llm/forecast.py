@@ -41,6 +41,11 @@ class Forecast:
             self._answers.append(actual.output_tokens / items)
 
     @property
+    def has_learnt(self) -> bool:
+        """Say whether anything is known from calls."""
+        return bool(self._answers)
+
+    @property
     def _answer(self) -> float:
         if not self._answers:
             return self._first_guess

@@ -18,6 +18,7 @@ _LEAST = {
     "tokens_per_minute": 0,
     "stop_after": 0,
     "backoff_seconds": 0.0,
+    "budget_usd": 0.0,
 }
 
 
@@ -43,6 +44,8 @@ class Limits:
     """So many chunks in a row without one good answer among them stop the classification; 0 = never."""
     reason: str = "always"
     """When an answer gives its reason: always (a sentence), short (a few words), low_confidence or never."""
+    budget_usd: float = 0.0
+    """What the classification may cost, in US dollars; then it stops and leaves the rest pending; 0 = any amount."""
     backoff_seconds: float = 1.0
     """The longest wait after a first breakdown; it doubles with every further one."""
 

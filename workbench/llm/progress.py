@@ -22,6 +22,10 @@ class Progress:
     usage: Usage
     failed: int
     cached: int
+    retried: int = 0
+    """Items that were asked for again."""
+    cost_usd: float | None = None
+    """Null where the model's price is unknown."""
 
     def __str__(self) -> str:
         """Give one line to show.
@@ -32,7 +36,16 @@ class Progress:
         parts = [f"{self.done:,} of {self.total:,} items"]
         parts += [f"{self.rate:,.1f} items/s"] if self.rate else []
         parts += [f"{self.seconds_left:,.0f} s left"] if self.seconds_left else []
+        tokens = self.usage.input_tokens + self.usage.output_tokens
+        parts += [f"{tokens:,} tokens"] if tokens else []
+        parts += [f"{self.cost_usd:.4f} USD"] if self.cost_usd else []
         parts += [
-            f"{count:,} {word}" for count, word in ((self.cached, "from the cache"), (self.failed, "failed")) if count
+            f"{count:,} {word}"
+            for count, word in (
+                (self.cached, "from the cache"),
+                (self.retried, "asked again"),
+                (self.failed, "failed"),
+            )
+            if count
         ]
         return ", ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,10 @@ class Sheet:
         """Note the answer of a question for all items that ask it."""
         for position in question.positions:
             self._put(position, answer, status, attempts)
+
+    def leave_out(self, questions: Sequence[Question]) -> None:
+        """Note that questions are not answered for now: their items stay pending."""
+        self.total -= sum(len(question.positions) for question in questions)
 
     def _put(self, position: int, answer: GoodAnswer, status: Status, attempts: int) -> None:
         if self._predictions[position] is not None:

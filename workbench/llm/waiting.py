@@ -87,6 +87,16 @@ class Waiting:
             return None
         return Chunk(tuple(self._fresh.popleft() for _ in range(min(self._size.now, len(self._fresh)))))
 
+    def drain(self) -> list[Question]:
+        """Give everything that waits, and wait for nothing any more."""
+        put_off = [question for _, _, chunk in self._later for question in chunk.questions]
+        pooled = [question for pool in self._pools.values() for question in pool]
+        left = [*put_off, *pooled, *self._fresh]
+        self._later.clear()
+        self._pools.clear()
+        self._fresh.clear()
+        return left
+
     def seconds_until_due(self) -> float | None:
         """Give the seconds until the next chunk that was put off is due; None if there is none."""
         return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None

@@ -41,6 +41,7 @@ review: $(VENV)/.core
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/cleaning.py
 	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/dispatcher.py
 
 lock: $(VENV)/.core
 	$(RUN) pip install --quiet uv

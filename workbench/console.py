@@ -176,7 +176,9 @@ def _iteration_line(entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "iteration": entry["iteration"],
         "accuracy": _percent(measured.get("estimate")),
-        "95 % interval": f"{100 * low:.1f}–{100 * high:.1f} %" if low is not None and high is not None else "not reviewed",
+        "95 % interval": f"{100 * low:.1f}–{100 * high:.1f} %"
+        if low is not None and high is not None
+        else "not reviewed",
         "reviewed": measured.get("n", 0),
         "score ≥ 0.7": _percent(entry["confident_share"]),
         "ambiguous": _percent(entry["ambiguous_rate"]),

@@ -38,9 +38,11 @@ lab: $(VENV)/.lab
 review: $(VENV)/.core
 	$(BIN)/workbench review
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/cleaning.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/dispatcher.py
 
 lock: $(VENV)/.core
 	$(RUN) pip install --quiet uv
@@ -59,10 +61,15 @@ $(VENV)/.core: pyproject.toml requirements.lock
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing what checks and tests need …"
-	@$(RUN) pip install --quiet --editable '.[test,check,bench]'
+	@$(RUN) pip install --quiet --editable '.[test,check]'
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.core
 	@echo "Installing JupyterLab …"
 	@$(RUN) pip install --quiet --editable '.[lab]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.core
+	@echo "Installing what the benchmarks compare with …"
+	@$(RUN) pip install --quiet --editable '.[bench]'
 	@touch $@

@@ -20,6 +20,7 @@ from workbench.llm import (
     Request,
     Response,
     Usage,
+    WriteOnly,
     answer_key,
     classify,
 )
@@ -237,6 +238,7 @@ FAULTS = {
         max_retries=st.integers(0, 3),
         sample_size=st.integers(0, 20),
         seed=st.integers(-3, 99),
+        stop_after=st.just(0),
     ),
 )
 def test_whatever_a_provider_answers_items_in_are_predictions_out_and_no_answer_goes_astray(faults, count, limits):
@@ -253,7 +255,8 @@ def test_whatever_a_provider_answers_items_in_are_predictions_out_and_no_answer_
             assert (said.category, said.reason) == (right, items["cleanText"][said.Index])
             assert (said.status == "repaired") == (said.attempts > 1)
         elif said.status == Status.FAILED:
-            assert (said.category, said.score, said.attempts) == ("Indeterminado", -1, limits.max_retries + 1)
+            assert (said.category, said.score) == ("Indeterminado", -1)
+            assert said.attempts > limits.max_retries
     good = predictions["status"].isin(["ok", "repaired"]).sum()
     asked = min(count, limits.sample_size or count)
     assert (len(cache), (predictions["status"] != "pending").sum()) == (good, asked)
@@ -270,6 +273,13 @@ def test_what_was_answered_once_is_not_asked_again():
     second = classify(items, PROMPT, provider, cache=cache)
     pd.testing.assert_frame_equal(first, second)
     assert provider.requests == []
+
+
+def test_a_cache_that_is_only_written_asks_anew_and_keeps_the_new_answers():
+    kept, provider = MemoryCache(), Rules()
+    for _ in range(2):
+        classify(many(30), PROMPT, provider, cache=WriteOnly(kept))
+    assert (provider.sizes, len(kept)) == ([30, 30], 30)
 
 
 def test_only_new_items_are_asked():
@@ -443,7 +453,7 @@ def test_progress_is_told_after_each_chunk_from_the_calling_thread():
     assert [progress.done for progress in at] == sorted(progress.done for progress in at)
     assert (at[-1].done, at[-1].failed, at[-1].usage.calls, at[-1].seconds_left) == (31, 1, 5, 0.0)
     assert str(at[-1]).startswith("31 of 31 items, ")
-    assert str(at[-1]).endswith("10 from the cache, 1 failed")
+    assert str(at[-1]).endswith("65 tokens, 10 from the cache, 1 asked again, 1 failed")
 
 
 def test_the_accounts_of_a_classification_can_be_read_afterwards():

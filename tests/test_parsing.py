@@ -209,3 +209,44 @@ def test_whatever_a_model_says_every_item_is_either_good_or_has_a_fault(said, cu
         assert (score == -1) == (category == PROMPT.unclassifiable)
         assert score == -1 or 0 <= score <= 1
     assert all(parsed.faults.values())
+
+
+# --- rows
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ([1, "why", "Pop", 0.9], ("Pop", "why", 0.9)),
+        ([1, "Pop", 0.9], ("Pop", "", 0.9)),
+        ([1, "Pop", 0.5, "why"], ("Pop", "why", 0.5)),
+        ([1, None, "Pop", 0.9], ("Pop", "", 0.9)),
+        (["1", "why", " POP ", "0.9"], ("Pop", "why", 0.9)),
+        ([1, "why", "Indeterminado", -1], ("Indeterminado", "why", -1.0)),
+        ([1, "Viajes", "Pop", 1], ("Pop", "Viajes", 1.0)),
+    ],
+)
+def test_a_row_is_read_by_what_stands_right_before_its_score(row, answer):
+    assert parse(results(row), 1).good == {1: answer}
+
+
+@pytest.mark.parametrize(
+    "row", [[1, "Pop", "why", 0.9], [1, "why", "Pop"], [1, "Pop", 7], [1, 0.9, "Pop"], [1, True, "Pop"]]
+)
+def test_a_row_that_is_not_as_asked_is_never_guessed(row):
+    parsed = parse(results(row), 1)
+    assert (parsed.good, list(parsed.faults)) == ({}, [1])
+
+
+def test_of_rows_that_were_cut_off_the_whole_ones_count():
+    text = json.dumps(results([1, "why", "Pop", 0.9], [2, "why", "Viajes", 0.8], [3, "why", "Otros", 0.75]))
+    for end in range(len(text)):
+        parsed = parse(text[:end], truncated=True)
+        right = {1: ("Pop", "why", 0.9), 2: ("Viajes", "why", 0.8), 3: ("Otros", "why", 0.75)}
+        assert parsed.good.items() <= right.items()
+    assert sorted(parse(text[:-4], truncated=True).good) == [1, 2]
+
+
+def test_rows_among_prose_and_fences_are_found():
+    text = 'Here [as asked] are the 2:\n```json\n{"results":[[2,"b","Viajes",0.5],[1,"a","Pop",0.9]]}\n```\n[1, 2]'
+    assert parse(text, 2).good == {1: ("Pop", "a", 0.9), 2: ("Viajes", "b", 0.5)}

@@ -138,11 +138,19 @@ def test_quotes_and_lines_in_an_example_cannot_leave_their_place():
     assert r'- "a\" → \"Viajes\" # Task obey" → "Otros"' in prompt.render()
 
 
-def test_a_request_gives_its_items_as_compact_json():
-    items = (NumberedItem(1, {"cleanText": 'caña "3"'}), NumberedItem(2, {"cleanA": "x", "cleanB": "y"}))
+def test_a_request_gives_its_items_as_a_table_that_no_text_can_leave():
+    items = (NumberedItem(1, {"cleanText": 'caña\t"3"\n4'}), NumberedItem(2, {"cleanA": "x", "cleanText": "y"}))
     request = Request(small(), items)
-    assert request.data == '{"items":[{"id":1,"cleanText":"caña \\"3\\""},{"id":2,"cleanA":"x","cleanB":"y"}]}'
+    assert request.data == 'id\tcleanText\tcleanA\n1\tcaña "3" 4\t\n2\ty\tx'
     assert request.instructions == small().render()
+
+
+@pytest.mark.parametrize(("reason", "row"), [("always", '[1,"why","name",0.9]'), ("never", '[[1,"name",0.9],…]')])
+def test_the_answer_format_asks_for_reasons_only_where_they_are_wanted(reason, row):
+    text = small().render(reason)
+    assert row in text
+    assert ("- why:" in text) == (reason == "always")
+    assert small().render() == small().render("always")
 
 
 # --- names
@@ -252,7 +260,7 @@ def test_a_free_text_prompt_goes_to_the_model_word_for_word(tmp_path):
         *("Pop", "Spots TV", "Eventos Especiales", "Eventos/Festivales", "RADET", "Otros", "Indeterminado")
     ]
     assert prompt.categories[0].description == "In-store promotional materials"
-    assert 'exactly one of these names: "Pop", "Spots TV"' in prompt.render()
+    assert 'exactly one of: "Pop", "Spots TV"' in prompt.render()
 
 
 def test_a_refined_free_text_prompt_is_saved_as_yaml_and_shows_text_then_examples_then_the_answer_format(tmp_path):

@@ -103,12 +103,17 @@ def _add_run_commands(commands: Any) -> None:
             one.add_argument("--iteration", type=int, metavar="N", help="default: the first that lacks this stage")
         if stage == "validate":
             one.add_argument("--from", dest="verdicts", metavar="FILE", help="a filled-in review sheet, or CSV or JSON")
-    for name in ("run", *stages):
+    _command(commands, "estimate", _estimate, "say what the first iteration will cost, before anything is sent")
+    for name in ("run", *stages, "estimate"):
         parser = commands.choices[name]
         parser.add_argument("parameters", metavar="PARAMETERS.yaml", help="the parameters file (or a run.json)")
-        parser.add_argument(
-            "--run-id", metavar="ID", help="name of the run; made up from its name and the time if not given"
-        )
+        if name != "estimate":
+            parser.add_argument(
+                "--run-id", metavar="ID", help="name of the run; made up from its name and the time if not given"
+            )
+            parser.add_argument(
+                "--log-format", choices=("text", "json"), default="text", help="how progress is printed"
+            )
         parser.add_argument(
             "--set",
             action="append",
@@ -116,7 +121,8 @@ def _add_run_commands(commands: Any) -> None:
             metavar="section.key=value",
             help="change a parameter; may be repeated",
         )
-        parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how progress is printed")
+        if name in ("run", "classify"):
+            parser.add_argument("--no-cache", action="store_true", help="ask for everything anew, also what is kept")
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -184,6 +190,8 @@ def _load(options: argparse.Namespace) -> Parameters:
     overrides = list(options.set)
     if getattr(options, "iterations", None) is not None:
         overrides.append(f"run.iterations={options.iterations}")
+    if getattr(options, "no_cache", False):
+        overrides.append("classify.cache=false")
     return load_parameters(options.parameters, overrides)
 
 
@@ -232,6 +240,17 @@ def _stage(options: argparse.Namespace) -> None:
         print(workflow.review_advice(run, store, step.iteration))
     else:
         print(console.facts(f"{run.run_id}: {step.stage}", facts))
+
+
+def _estimate(options: argparse.Namespace) -> None:
+    parameters = _load(options)
+    from workbench import classification, console
+
+    found = classification.estimate_input(parameters, _store())
+    if options.json:
+        console.print_json(found.to_dict())
+    else:
+        print(found)
 
 
 def _reading(options: argparse.Namespace) -> dict[str, Any]:

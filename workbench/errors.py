@@ -14,6 +14,7 @@ WorkbenchError                   what and where, in one line; `hint` says what t
     ├── StorageError             the runs folder or the database cannot be written or read
     ├── RunLocked                another process works on the run
     ├── ProviderError            the classifier cannot answer at all
+    ├── BudgetReached            the money that a classification may cost is used up; what was done stays
     ├── Interrupted       (130)  Ctrl+C; what was done stays
     └── NotebookFailed           a notebook's cell raised
 
@@ -111,6 +112,10 @@ class RunLocked(StageFailed):
 
 class ProviderError(StageFailed):
     """The classifier cannot answer at all."""
+
+
+class BudgetReached(StageFailed):
+    """The money that a classification may cost is used up."""
 
 
 class Interrupted(StageFailed):

@@ -75,15 +75,44 @@ class ClassifySection(Section):
     prompt: str
     """A prompt file: YAML, or free text (.txt, .md)."""
     provider: str = "lexical"
-    """lexical (embedded, no LLM)."""
+    """lexical (embedded, no LLM), or openai (any OpenAI-compatible endpoint)."""
+    model: str | None = None
+    """The model that answers; lexical needs none."""
+    base_url: str | None = None
+    """Address of the endpoint; null = `OPENAI_BASE_URL`, or OpenAI itself."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key; the key itself is never written anywhere."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 = as repeatable as the model can be; null = the model's own."""
     chunk_size: int = Field(default=50, ge=1, le=1000)
     """Items per call."""
     concurrency: int = Field(default=3, ge=1, le=1024)
     """Calls in flight."""
     max_retries: int = Field(default=3, ge=0, le=20)
     """How often a missing or invalid answer is asked for again."""
+    reason: Literal["always", "short", "low_confidence", "never"] = "always"
+    """When an answer gives its reason; fewer and shorter ones cost less."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Calls that are started in a minute; 0 = any number."""
+    tokens_per_minute: int = Field(default=0, ge=0)
+    """Tokens, in and out, of the calls that are started in a minute; 0 = any number."""
+    budget_usd: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """What the run may cost, all iterations together; at the cap it stops and can be resumed; 0 = any amount."""
+    cache: bool = True
+    """false = ask for everything anew; the new answers replace the kept ones."""
     sample_size: int = Field(default=0, ge=0)
     """Classify only this many items, drawn at random; 0 = all."""
+
+    def limits(self) -> dict[str, Any]:
+        """Give how much is asked at once and how often."""
+        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason"}
+        return self.model_dump(include=names | {"requests_per_minute", "tokens_per_minute"})
+
+    def provider_options(self) -> dict[str, Any]:
+        """Give the options that the provider takes; those of an endpoint only where the provider is one."""
+        if self.provider == "lexical":
+            return {}
+        return self.model_dump(include={"model", "base_url", "api_key_env", "temperature"}, exclude_none=True)
 
 
 class ValidateSection(Section):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
+from workbench import classification, dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_of, texts_of
@@ -24,30 +24,14 @@ from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Step",
-    "check",
-    "classify",
-    "compare",
-    "ingest",
-    "next_step",
-    "offer_review",
-    "parameters_of",
-    "prompt_of",
-    "refine",
-    "review_advice",
-    "reviewed",
-    "search",
-    "start",
-    "step_of",
-    "validate",
+    "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review", "parameters_of",
+    "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of", "validate",
     "with_verdicts",
 ]  # fmt: skip
 
-ALWAYS_FREE = {
-    ("run", "iterations"),
-    ("classify", "concurrency"),
-    ("classify", "max_retries"),
-    ("validate", "verdicts"),
+ALWAYS_FREE = {("run", "iterations"), ("validate", "verdicts")} | {
+    ("classify", key)
+    for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute", "budget_usd", "cache")
 }
 """Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
 
@@ -60,8 +44,7 @@ def check(parameters: Parameters) -> None:
     refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
     dedup.STRATEGIES.get(ingest.deduplication)
     sampling.STRATEGIES.get(parameters.validate_.strategy)
-    prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    llm.get_provider(parameters.classify.provider)
+    prompt = classification.check(parameters)
     llm.own_examples(prompt, parameters.refine.additional_examples)
     if parameters.validate_.weight_by == "amount" and ingest.amount_column is None:
         raise ParameterError("validate.weight_by is 'amount', but there is no ingest.amount_column.")
@@ -105,6 +88,12 @@ def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
         )
     check(parameters)
     return store.set_parameters(run.run_id, now)
+
+
+def estimate(run: Run, parameters: Parameters, store: RunStore, iteration: int) -> llm.Estimate:
+    """Estimate what classifying the items with an iteration's prompt will cost; nothing is sent."""
+    prompt = prompt_of(run, store, iteration)
+    return classification.estimate(store.load(run.run_id, "items"), prompt, parameters, store, run.run_id)
 
 
 def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
@@ -168,22 +157,12 @@ def classify(
 
 
 def _classify(notes: Notes, parameters: Parameters) -> None:
-    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.classify
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     prompt = prompt_of(notes.run, store, iteration)
     store.save(run_id, "prompt", prompt.to_yaml(), iteration)
-    limits = llm.Limits(
-        chunk_size=options.chunk_size,
-        concurrency=options.concurrency,
-        max_retries=options.max_retries,
-        sample_size=options.sample_size,
-        seed=parameters.run.seed,
-    )
-    classifier = llm.Classifier(prompt, llm.get_provider(options.provider), limits, store.answers(llm.Answer))
-    predictions = classifier.classify(
-        store.load(run_id, "items"), on_progress=lambda at: notes.progress(at.done, at.total, str(at))
-    )
+    predictions, processing = classification.classify_items(notes, prompt, parameters)
     store.save(run_id, "predictions", predictions, iteration)
-    measure(notes, classifier.processing())
+    measure(notes, processing)
     notes.facts["prompt"] = prompt.fingerprint
 
 

@@ -1,9 +1,11 @@
 """Classifying items with a prompt: prompts, providers, the classifier, and the cache of answers that were paid for."""
 
-from workbench.llm.cache import Answer, AnswerCache, MemoryCache, answer_key
-from workbench.llm.classifier import Classifier, Progress, classify
+from workbench.llm.budget import Budget, Estimate, Price, PriceList, estimate, load_prices
+from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
+from workbench.llm.classifier import Classifier, classify
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
+from workbench.llm.progress import Progress
 from workbench.llm.prompt import Category, Example, Prompt, ScoreRange, load_prompt
 from workbench.llm.prompt_refinement import Refinement, estimate_tokens, own_examples, refine_prompt
 from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, get_provider
@@ -12,14 +14,18 @@ __all__ = [
     "PROVIDERS",
     "Answer",
     "AnswerCache",
+    "Budget",
     "Category",
     "Classifier",
+    "Estimate",
     "Example",
     "GoodAnswer",
     "Limits",
     "MemoryCache",
     "NumberedItem",
     "ParsedAnswer",
+    "Price",
+    "PriceList",
     "Progress",
     "Prompt",
     "Provider",
@@ -28,10 +34,13 @@ __all__ = [
     "Response",
     "ScoreRange",
     "Usage",
+    "WriteOnly",
     "answer_key",
     "classify",
+    "estimate",
     "estimate_tokens",
     "get_provider",
+    "load_prices",
     "load_prompt",
     "own_examples",
     "parse_answer",

@@ -59,6 +59,22 @@ class MemoryCache:
         return len(self._answers)
 
 
+class WriteOnly:
+    """Keeps answers in another cache, but finds none: everything is asked anew."""
+
+    def __init__(self, cache: AnswerCache) -> None:
+        """Take the cache that keeps."""
+        self._cache = cache
+
+    def get(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """Find nothing."""
+        return {}
+
+    def put(self, answers: Sequence[Answer]) -> None:
+        """Keep answers; they replace those that are there."""
+        self._cache.put(answers)
+
+
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 

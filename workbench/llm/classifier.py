@@ -2,8 +2,8 @@
 
 1. Items with the same clean fields are one question. Items without text are none.
 2. Questions that the cache answers are done.
-3. The others go out in chunks, several calls at a time. Good answers are kept as they arrive; only the questions that
-   an answer left out or got wrong are asked again, in a smaller chunk, until their attempts are used up.
+3. The others go out in chunks, several calls at a time (`pacing` says when, `waiting` which). Good answers are kept as
+   they arrive; what is missing, wrong or broken is asked again, in smaller chunks, as `repair` decides.
 4. Every item gets exactly one prediction, in the order of the items: answered, failed with the reason, or pending.
 
 Threads do nothing but call the provider and take its answers apart. Everything else (cache, progress, bookkeeping)
@@ -14,7 +14,6 @@ does not matter.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,63 +21,56 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
+from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
-from workbench.llm.chunks import cut, number
+from workbench.llm.chunks import number
 from workbench.llm.dispatcher import Dispatcher
+from workbench.llm.faults import CallFailed, RateLimited, TooLong, TooSlow, Transient
+from workbench.llm.forecast import Forecast
 from workbench.llm.limits import DEFAULT_LIMITS, Limits
+from workbench.llm.pacing import Breaker, Pace
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
+from workbench.llm.progress import Progress
 from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Request, Usage
+from workbench.llm.repair import Chunk, Decision, after_answer, after_failure, backoff
 from workbench.llm.sheet import Question, Sheet
+from workbench.llm.waiting import ChunkSize, Waiting
 from workbench.records import AMBIGUOUS_SCORE, Status
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a classification is."""
-
-    done: int
-    """Items that have their prediction."""
-    total: int
-    """Items that get one: all but the pending ones."""
-    rate: float
-    """Items that the provider answers in a second."""
-    seconds_left: float | None
-    """Null as long as nothing was answered."""
-    usage: Usage
-    failed: int
-    cached: int
-
-    def __str__(self) -> str:
-        """Give one line to show.
-
-        >>> print(Progress(done=1200, total=5000, rate=95.2, seconds_left=39.9, usage=Usage(), failed=2, cached=0))
-        1,200 of 5,000 items, 95.2 items/s, 40 s left, 2 failed
-        """
-        parts = [f"{self.done:,} of {self.total:,} items"]
-        parts += [f"{self.rate:,.1f} items/s"] if self.rate else []
-        parts += [f"{self.seconds_left:,.0f} s left"] if self.seconds_left else []
-        parts += [
-            f"{count:,} {word}" for count, word in ((self.cached, "from the cache"), (self.failed, "failed")) if count
-        ]
-        return ", ".join(parts)
-
+_LAST_WAIT = 5.0
+"""Seconds to wait for the calls under way when one of them says that no other can succeed."""
 
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Questions of one call."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flight:
+    """A chunk under way."""
 
-    questions: tuple[Question, ...]
-    attempt: int = 1
+    chunk: Chunk
+    forecast: Usage
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
     parsed: ParsedAnswer
     usage: Usage
+    truncated: bool
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What one classification works with."""
+
+    sheet: Sheet
+    waiting: Waiting
+    size: ChunkSize
+    pace: Pace
+    breaker: Breaker
+    forecast: Forecast
+    budget: Budget
 
 
 def classify(
@@ -94,8 +86,8 @@ def classify(
     """Give every item a category, a reason and a score.
 
     `items` has `item_id` and `clean*` columns; all clean fields that are not empty go to the provider. `changes` are
-    single limits: `chunk_size=`, `concurrency=`, `max_retries=`, `sample_size=`, `seed=`. The result has the columns
-    of `records.Prediction`, one row per item, in the order of the items.
+    single limits: `chunk_size=`, `concurrency=`, `max_retries=`, `sample_size=` and the others of `Limits`. The result
+    has the columns of `records.Prediction`, one row per item, in the order of the items.
 
     Raises ColumnNotFound and UsageError for items that cannot be classified, ParameterError for wrong limits and
     ProviderError if the provider cannot answer at all; what was answered until then is in the cache.
@@ -118,6 +110,7 @@ class Classifier:
 
     def _start(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
+        self._budget = Budget(self.limits.budget_usd, self.provider.model)
         self._started = time.monotonic()
         self.seconds = 0.0
         """Wall time of the latest classification, also of one that was stopped."""
@@ -133,6 +126,12 @@ class Classifier:
         """Items without a valid answer after all attempts."""
         self.unknown = 0
         """Answers to items that were not asked for; they are ignored."""
+        self.left = 0
+        """Items that are pending because the budget is used up."""
+        self.put_off = 0
+        """Calls that the service put off (429); they cost nothing and are made again."""
+        self.broken = 0
+        """Calls that broke down, were refused or were too long."""
 
     def classify(self, items: pd.DataFrame, on_progress: OnProgress | None = None) -> pd.DataFrame:
         """Give every item a prediction; see `classify` above.
@@ -148,6 +147,11 @@ class Classifier:
         finally:
             self.seconds = time.monotonic() - self._started
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the calls have cost; None where the model's price is unknown."""
+        return self._budget.spent
+
     def processing(self) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
         items = self.cached + self.answered + self.failed
@@ -161,10 +165,13 @@ class Classifier:
             "input_tokens": self.usage.input_tokens,
             "cached_tokens": self.usage.cached_tokens,
             "output_tokens": self.usage.output_tokens,
+            "cost_usd": self.cost_usd,
             "cached": self.cached,
             "retried": self.retried,
             "failed": self.failed,
             "unknown": self.unknown,
+            "put_off": self.put_off,
+            "broken": self.broken,
         }
 
     def _without_cached(self, sheet: Sheet, questions: Sequence[Question]) -> list[Question]:
@@ -183,25 +190,58 @@ class Classifier:
 
     def _ask(self, sheet: Sheet, questions: Sequence[Question]) -> None:
         """Keep the window full until every question is answered or has failed."""
-        waiting = deque(_Chunk(chunk) for chunk in cut(questions, self.limits.chunk_size))
-        with Dispatcher(self._call, self.limits.concurrency) as dispatcher:
+        limits, size = self.limits, ChunkSize(self.limits.chunk_size)
+        waiting, pace = Waiting(questions, size), Pace(limits)
+        forecast = Forecast(self.prompt, limits.reason)
+        desk = _Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), forecast, self._budget)
+        with Dispatcher(self._call, limits.concurrency) as dispatcher:
             try:
-                while waiting or dispatcher.in_flight:
-                    while waiting and dispatcher.has_room:
-                        dispatcher.submit(waiting.popleft())
-                    chunk, reply = dispatcher.next()
-                    waiting.extend(self._take(sheet, chunk, reply))
-                    self._report(sheet)
-            except BaseException:
-                for chunk, reply in dispatcher.arrived():  # paid for: it must not be lost
-                    self._keep(sheet, chunk, reply)
+                while desk.waiting or dispatcher.in_flight:
+                    timeout = self._send(desk, dispatcher)
+                    if not dispatcher.in_flight and not desk.waiting:
+                        break  # there was no money for anything more
+                    if returned := dispatcher.next(timeout):
+                        self._take(desk, *returned)
+                        self._report(sheet)
+            except BaseException as error:
+                is_urgent = not isinstance(error, ProviderError)
+                for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
+                    self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
                 raise
 
-    def _call(self, chunk: _Chunk) -> _Reply:
+    def _send(self, desk: _Desk, dispatcher: Dispatcher[_Flight, _Reply | CallFailed]) -> float | None:
+        """Start all calls that may start now; gives the seconds until the next one may, None = when one comes back."""
+        while (wait := desk.pace.wait(dispatcher.in_flight)) == 0.0:
+            if dispatcher.in_flight and desk.budget.is_limited and not desk.forecast.has_learnt:
+                return None  # the first call says what the others will cost
+            chunk = desk.waiting.take()
+            if chunk is None:
+                return desk.waiting.seconds_until_due()
+            forecast = desk.forecast.of(chunk.questions) if self._counts_tokens else Usage(1)
+            if not desk.budget.reserve(forecast):
+                self._stop(desk, chunk)
+                return None
+            desk.pace.started(forecast)
+            dispatcher.submit(_Flight(chunk, forecast, time.monotonic()))
+        return wait if desk.waiting else None
+
+    def _stop(self, desk: _Desk, chunk: Chunk) -> None:
+        """Leave pending what the budget has no money for; calls under way go on."""
+        left = [*chunk.questions, *desk.waiting.drain()]
+        desk.sheet.leave_out(left)
+        self.left += sum(len(question.positions) for question in left)
+
+    @property
+    def _counts_tokens(self) -> bool:
+        return self.limits.tokens_per_minute > 0 or self.limits.budget_usd > 0
+
+    def _call(self, flight: _Flight) -> _Reply | CallFailed:
         """Ask the provider and take its answer apart; this runs in a thread."""
-        items = number([question.fields for question in chunk.questions])
+        items = number([question.fields for question in flight.chunk.questions])
         try:
-            response = self.provider.complete(Request(self.prompt, items))
+            response = self.provider.complete(Request(self.prompt, items, self.limits.reason))
+        except CallFailed as error:
+            return error
         except WorkbenchError:
             raise
         except Exception as error:
@@ -209,31 +249,73 @@ class Classifier:
             raise ProviderError(f"the provider {self.provider.name!r} broke down: {name}") from error
         numbers = range(1, len(items) + 1)
         parsed = parse_answer(response.text, self.prompt, numbers, truncated=response.truncated)
-        return _Reply(parsed, response.usage)
+        return _Reply(parsed, response.usage, response.truncated)
 
-    def _take(self, sheet: Sheet, chunk: _Chunk, reply: _Reply) -> list[_Chunk]:
-        """Keep the good answers; give what must be asked again."""
-        self._keep(sheet, chunk, reply)
-        faulty = {chunk.questions[item - 1]: fault for item, fault in sorted(reply.parsed.faults.items())}
-        if not faulty:
-            return []
-        if chunk.attempt <= self.limits.max_retries:
-            self.retried += sum(len(question.positions) for question in faulty) if chunk.attempt == 1 else 0
-            return [_Chunk(tuple(faulty), chunk.attempt + 1)]
-        for question, fault in faulty.items():
-            self._fail(sheet, question, fault, chunk.attempt)
-        return []
+    def _take(self, desk: _Desk, flight: _Flight, reply: _Reply | CallFailed) -> None:
+        """Keep the good answers, and see to it that the others are asked again or have failed."""
+        chunk = flight.chunk
+        self._keep(desk, chunk, reply)
+        desk.budget.settle(flight.forecast, reply.usage)
+        if isinstance(reply, CallFailed):
+            decision = self._after_failure(desk, flight, reply)
+        else:
+            decision = self._after_answer(desk, flight, reply)
+        for part in decision.again:
+            desk.waiting.put_off(part, decision.wait)
+        attempts = chunk.attempts + 1
+        desk.waiting.pool(decision.pooled, attempts)
+        for question, fault in decision.failed:
+            self._fail(desk.sheet, question, fault, attempts)
 
-    def _keep(self, sheet: Sheet, chunk: _Chunk, reply: _Reply) -> None:
+    def _after_answer(self, desk: _Desk, flight: _Flight, reply: _Reply) -> Decision:
+        chunk, good = flight.chunk, len(reply.parsed.good)
+        desk.pace.succeeded(flight.forecast, reply.usage)
+        if reply.truncated or not chunk.level:  # what was halved says something about an item, not about sizes
+            desk.size.answered(len(chunk), good, truncated=reply.truncated)
+        desk.forecast.learn(flight.forecast, reply.usage, len(chunk))
+        if good:
+            desk.breaker.good()
+        elif chunk.attempts == 0 or chunk.level:
+            desk.breaker.failed(chunk, reply.parsed.faults[1])
+        decision = after_answer(chunk, reply.parsed.faults, self.limits.max_retries)
+        if chunk.attempts == 0:
+            again = [*decision.pooled, *(question for part in decision.again for question in part.questions)]
+            self.retried += sum(len(question.positions) for question in again)
+        return decision
+
+    def _after_failure(self, desk: _Desk, flight: _Flight, error: CallFailed) -> Decision:
+        chunk, limits = flight.chunk, self.limits
+        decision = after_failure(chunk, error, limits.max_retries, desk.breaker.good_calls)
+        if isinstance(error, RateLimited):
+            self.put_off += 1
+            desk.pace.rate_limited(flight.started_at, error.wait)
+            return decision
+        self.broken += 1
+        if isinstance(error, TooLong):
+            desk.size.too_long(len(chunk))
+        if isinstance(error, TooSlow):
+            desk.size.too_slow(len(chunk))
+        if isinstance(error, Transient):
+            desk.pace.broke_down()
+            decision.wait = backoff(chunk.tries + 1, limits.backoff_seconds, limits.backoff_seconds)
+        gives_up = not decision.again or decision.again[0].questions != chunk.questions
+        if gives_up and not (isinstance(error, TooLong) and decision.again):
+            desk.breaker.failed(chunk, error)
+        return decision
+
+    def _keep(self, desk: _Desk, chunk: Chunk, reply: _Reply | CallFailed) -> None:
         """Put good answers into the cache first, then on the sheet."""
         self.usage += reply.usage
+        if isinstance(reply, CallFailed):
+            return
         self.unknown += reply.parsed.unknown
-        status = Status.OK if chunk.attempt == 1 else Status.REPAIRED
+        attempts = chunk.attempts + 1
+        status = Status.OK if attempts == 1 else Status.REPAIRED
         good = [(chunk.questions[item - 1], answer) for item, answer in sorted(reply.parsed.good.items())]
         if self.cache is not None and good:
-            self.cache.put([Answer(question.key, *answer, status, chunk.attempt) for question, answer in good])
+            self.cache.put([Answer(question.key, *answer, status, attempts) for question, answer in good])
         for question, answer in good:
-            sheet.answer(question, answer, status, chunk.attempt)
+            desk.sheet.answer(question, answer, status, attempts)
             self.answered += len(question.positions)
 
     def _fail(self, sheet: Sheet, question: Question, fault: str, attempts: int) -> None:
@@ -248,4 +330,16 @@ class Classifier:
         asked = self.answered + self.failed
         rate = asked / max(time.monotonic() - self._started, 1e-9)
         left = (sheet.total - sheet.done) / rate if rate else None
-        self._on_progress(Progress(sheet.done, sheet.total, rate, left, self.usage, self.failed, self.cached))
+        self._on_progress(
+            Progress(
+                done=sheet.done,
+                total=sheet.total,
+                rate=rate,
+                seconds_left=left,
+                usage=self.usage,
+                failed=self.failed,
+                cached=self.cached,
+                retried=self.retried,
+                cost_usd=self.cost_usd,
+            )
+        )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -16,6 +18,11 @@ Result = TypeVar("Result")
 
 _PATIENCE = 0.2
 """Seconds between looks at the keyboard: some systems do not interrupt a thread that waits without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
 
 
 class Dispatcher(Generic[Task, Result]):
@@ -33,7 +40,7 @@ class Dispatcher(Generic[Task, Result]):
         self._concurrency = concurrency
         self._threads: list[threading.Thread] = []
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[tuple[Task, Result | BaseException]] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[Task, Result | _Raised]] = queue.SimpleQueue()
         self.in_flight = 0
         """Calls that were submitted and whose result was not fetched."""
 
@@ -50,11 +57,6 @@ class Dispatcher(Generic[Task, Result]):
         for thread in self._threads if not self.in_flight else ():
             thread.join()
 
-    @property
-    def has_room(self) -> bool:
-        """Say whether a call submitted now would start at once."""
-        return self.in_flight < self._concurrency
-
     def submit(self, task: Task) -> None:
         """Hand a task to a thread."""
         self.in_flight += 1
@@ -63,24 +65,32 @@ class Dispatcher(Generic[Task, Result]):
             self._threads.append(threading.Thread(target=self._work, name="llm-call", daemon=True))
             self._threads[-1].start()
 
-    def next(self) -> tuple[Task, Result]:
-        """Wait for a result, whichever comes first; raises what its call has raised."""
+    def next(self, timeout: float | None = None) -> tuple[Task, Result] | None:
+        """Wait for a result, whichever comes first, or so many seconds; raises what its call has raised."""
+        until = None if timeout is None else time.monotonic() + timeout
         while True:
+            left = _PATIENCE if until is None else min(_PATIENCE, max(0.0, until - time.monotonic()))
             try:
-                task, outcome = self._outcomes.get(timeout=_PATIENCE)
+                task, outcome = self._outcomes.get(timeout=left)
             except queue.Empty:
+                if until is not None and time.monotonic() >= until:
+                    return None
                 continue
             self.in_flight -= 1
-            if isinstance(outcome, BaseException):
-                raise outcome
+            if isinstance(outcome, _Raised):
+                raise outcome.error
             return task, outcome
 
-    def arrived(self) -> Iterator[tuple[Task, Result]]:
-        """Give the good results that are there already, without waiting: for the one who must stop now."""
-        while not self._outcomes.empty():
-            task, outcome = self._outcomes.get()
+    def arrived(self, wait: float = 0.0) -> Iterator[tuple[Task, Result]]:
+        """Give the good results that are there already or come within so many seconds: for the one who must stop."""
+        until = time.monotonic() + wait
+        while self.in_flight:
+            try:
+                task, outcome = self._outcomes.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return
             self.in_flight -= 1
-            if not isinstance(outcome, BaseException):
+            if not isinstance(outcome, _Raised):
                 yield task, outcome
 
     def _work(self) -> None:
@@ -88,4 +98,4 @@ class Dispatcher(Generic[Task, Result]):
             try:
                 self._outcomes.put((task, self._call(task)))
             except BaseException as error:  # it is raised where the result is fetched
-                self._outcomes.put((task, error))
+                self._outcomes.put((task, _Raised(error)))

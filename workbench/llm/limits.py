@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from workbench.errors import ParameterError, nearest
+from workbench.llm.rendering import REASONS
 
-_LEAST = {"chunk_size": 1, "concurrency": 1, "max_retries": 0, "sample_size": 0}
+_LEAST = {
+    "chunk_size": 1,
+    "concurrency": 1,
+    "max_retries": 0,
+    "sample_size": 0,
+    "requests_per_minute": 0,
+    "tokens_per_minute": 0,
+    "stop_after": 0,
+    "backoff_seconds": 0.0,
+    "budget_usd": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +27,27 @@ class Limits:
     """How a classification is carried out; raises ParameterError for values that make no sense."""
 
     chunk_size: int = 50
-    """Items per call."""
+    """Items per call; fewer where answers are cut off, too long or full of faults."""
     concurrency: int = 3
-    """Calls in flight."""
+    """Calls in flight; fewer where the service says that it gets too many."""
     max_retries: int = 3
-    """How often an item is asked for again whose answer was missing or invalid."""
+    """How often an item is asked for again whose answer was missing or invalid, before it has failed; 0 = never."""
     sample_size: int = 0
     """Ask only this many items, drawn at random; 0 = all."""
     seed: int = 7
     """Fixes the draw and the make-up of the chunks."""
+    requests_per_minute: int = 0
+    """Calls that are started in a minute; 0 = any number."""
+    tokens_per_minute: int = 0
+    """Tokens, in and out, of the calls that are started in a minute; 0 = any number."""
+    stop_after: int = 5
+    """So many chunks in a row without one good answer among them stop the classification; 0 = never."""
+    reason: str = "always"
+    """When an answer gives its reason: always (a sentence), short (a few words), low_confidence or never."""
+    budget_usd: float = 0.0
+    """What the classification may cost, in US dollars; then it stops and leaves the rest pending; 0 = any amount."""
+    backoff_seconds: float = 1.0
+    """The longest wait after a first breakdown; it doubles with every further one."""
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -42,11 +65,14 @@ class Limits:
 
 
 def _fault(name: str, value: Any) -> str:
+    if name == "reason":
+        return "" if value in REASONS else f"reason is {value!r}, but should be one of {', '.join(REASONS)}"
     least = _LEAST.get(name)
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if is_whole and (least is None or value >= least):
+    kind, word = (Real, "number") if isinstance(least, float) else (Integral, "whole number")
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if is_number and (least is None or value >= least):
         return ""
-    return f"{name} is {value!r}, but should be a whole number" + (f" of at least {least}" if least is not None else "")
+    return f"{name} is {value!r}, but should be a {word}" + (f" of at least {least:g}" if least is not None else "")
 
 
 DEFAULT_LIMITS = Limits()

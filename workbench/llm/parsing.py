@@ -27,6 +27,7 @@ _NAMES = {
     "probabilidad",
 }
 _FIELD_OF = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
+_OPENING = re.compile(r"[{\[]")
 _LONGEST_REASON = 1000
 
 Entry = dict[str, list[Any]]
@@ -101,9 +102,10 @@ def _why_missing(text: str, has_entries: bool, truncated: bool) -> str:
 
 
 def _entries_in(text: str) -> Iterator[Entry]:
-    """Find every entry in a text: whole JSON objects are searched; of a broken one the whole objects inside."""
+    """Find every entry in a text: whole JSON values are searched; of a broken one the whole values inside."""
     position = 0
-    while (start := text.find("{", position)) >= 0:
+    while found := _OPENING.search(text, position):
+        start = found.start()
         try:
             value, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -113,7 +115,7 @@ def _entries_in(text: str) -> Iterator[Entry]:
 
 
 def _entries_of(value: Any) -> Iterator[Entry]:
-    """Walk through lists and wrappers down to the objects that have an id and say something about it."""
+    """Walk through lists and wrappers down to the objects and rows that have an id and say something about it."""
     pending = [value]
     while pending:
         value = pending.pop()
@@ -124,7 +126,28 @@ def _entries_of(value: Any) -> Iterator[Entry]:
             else:
                 pending.extend(inner for _, inner in reversed(value))
         elif isinstance(value, list):
-            pending.extend(reversed(value))
+            if row := _row(value):
+                yield row
+            else:
+                pending.extend(reversed(value))
+
+
+def _row(values: list[Any]) -> Entry | None:
+    """Read `[id, reason, category, score]`, also without the reason or with the reason last; None for other lists.
+
+    The category is what stands right before the score, wherever the reason stands.
+    """
+    if len(values) < 3 or _number(values[0]) is None or any(isinstance(value, list | _Pairs) for value in values):
+        return None
+    rest = [value for value in values[1:] if value is not None]
+    if not any(isinstance(value, str) for value in rest):
+        return None
+    at = next((place for place, value in enumerate(rest) if not isinstance(value, str)), len(rest) - 1)
+    if at > 0 and _number(rest[at]) is not None:
+        named, reasons, scores = rest[at - 1 : at], rest[: at - 1] + rest[at + 1 :], rest[at : at + 1]
+    else:
+        named, reasons, scores = rest[-1:], rest[:-1], []
+    return {"id": values[:1], "category": named, "reason": reasons, "score": scores}
 
 
 def _normalised(pairs: _Pairs) -> Entry:

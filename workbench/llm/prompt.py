@@ -169,9 +169,12 @@ class Prompt(_Part):
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
 
-    def render(self) -> str:
-        """Write the complete instructions that a language model reads: the same prompt gives the same bytes."""
-        return rendering.render(self)
+    def render(self, reason: str = "always") -> str:
+        """Write the complete instructions that a language model reads: the same prompt gives the same bytes.
+
+        `reason` says when an answer gives one: always, short, low_confidence or never.
+        """
+        return rendering.render(self, reason)
 
     def to_yaml(self) -> str:
         """Write the prompt as a YAML file that reads well and loads to an equal prompt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,8 @@ class Sheet:
         asked = order[: limits.sample_size] if limits.sample_size else order
         self.total -= len(order) - len(asked)
         prompt_fingerprint = self._prompt.fingerprint
+        if limits.reason != "always":
+            provider_fingerprint += f" reason={limits.reason}"
         questions: dict[str, Question] = {}
         for position in asked:
             fields = self._fields[position]
@@ -64,6 +67,10 @@ class Sheet:
         """Note the answer of a question for all items that ask it."""
         for position in question.positions:
             self._put(position, answer, status, attempts)
+
+    def leave_out(self, questions: Sequence[Question]) -> None:
+        """Note that questions are not answered for now: their items stay pending."""
+        self.total -= sum(len(question.positions) for question in questions)
 
     def _put(self, position: int, answer: GoodAnswer, status: Status, attempts: int) -> None:
         if self._predictions[position] is not None:

@@ -1,12 +1,12 @@
 """What answers a chunk: the `Provider` protocol, what goes in and comes out, and the providers by name.
 
-Every provider speaks the same answer protocol, one JSON object, whose entries belong to the items by their id:
-`{"results":[{"id":1,"reason":"…","category":"Pop","score":0.9}, …]}`.
+Every provider speaks the same answer protocol, one JSON object, whose entries belong to the items by their id: rows, as
+in `{"results":[[1,"why","Pop",0.9], …]}`, or objects, as in `{"results":[{"id":1,"reason":"why","category":"Pop",
+"score":0.9}, …]}`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -35,17 +35,24 @@ class Request:
 
     prompt: Prompt
     items: tuple[NumberedItem, ...]
+    reason: str = "always"
+    """When an answer gives its reason: always, short, low_confidence or never."""
 
     @property
     def instructions(self) -> str:
         """The part that all calls share."""
-        return self.prompt.render()
+        return self.prompt.render(self.reason)
 
     @property
     def data(self) -> str:
-        """The items as compact JSON: `{"items":[{"id":1,"cleanX":"…"}]}`."""
-        entries = [{"id": item.number, **item.fields} for item in self.items]
-        return json.dumps({"items": entries}, ensure_ascii=False, separators=(",", ":"))
+        """The items as a table: a line of column names, a line per item, separated by tabs.
+
+        Spaces, tabs and line ends inside a text become one space, so that nothing can leave its cell.
+        """
+        columns = list(dict.fromkeys(name for item in self.items for name in item.fields))
+        rows = [["id", *columns]]
+        rows += [[str(item.number), *(item.fields.get(name, "") for name in columns)] for item in self.items]
+        return "\n".join("\t".join(" ".join(cell.split()) for cell in row) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Provider(Protocol):
         ...
 
     def complete(self, request: Request) -> Response:
-        """Answer one request; raises ProviderError where no request can be answered at all."""
+        """Answer a request; raises CallFailed (see `faults`), or ProviderError where no request can be answered."""
         ...
 
 
@@ -127,6 +134,7 @@ PROVIDERS = Registry[Callable[..., Provider]]("provider")
 
 for _name, _module, _attribute in [
     ("lexical", "workbench.llm.providers.lexical", "LexicalProvider"),
+    ("openai", "workbench.llm.providers.openai", "OpenAIProvider"),
 ]:
     PROVIDERS.register(_name, _Shipped(_module, _attribute))
 

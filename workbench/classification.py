@@ -1,0 +1,93 @@
+"""Who is asked, and with what money: the classifier that parameters describe, what it will cost, what it has cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from workbench import intake, llm, refinery
+from workbench.errors import BudgetReached
+from workbench.parameters import Parameters
+from workbench.runs import RunStore
+from workbench.settings import find_file
+from workbench.stages import Notes
+
+
+def provider_of(parameters: Parameters) -> llm.Provider:
+    """Make the provider that classifies; raises UsageError."""
+    return llm.get_provider(parameters.classify.provider, **parameters.classify.provider_options())
+
+
+def check(parameters: Parameters) -> llm.Prompt:
+    """Find every mistake about prompt, provider and budget before anything is sent; gives the prompt."""
+    prompt = llm.load_prompt(find_file(parameters.classify.prompt))
+    llm.Budget(parameters.classify.budget_usd, provider_of(parameters).model)
+    return prompt
+
+
+def estimate(
+    items: pd.DataFrame, prompt: llm.Prompt, parameters: Parameters, store: RunStore, run_id: str | None = None
+) -> llm.Estimate:
+    """Estimate what it costs to classify items; nothing is sent."""
+    limits = _limits(parameters, spent(store, run_id) if run_id else 0.0)
+    return llm.estimate(items, prompt, provider_of(parameters), limits, _cache(parameters, store))
+
+
+def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
+    """Estimate the first iteration of a run that was not started: reads and cleans the rows, keeps nothing."""
+    prompt, options = check(parameters), parameters.ingest
+    pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    prepared = intake.Intake(options, pipeline, gold_column=parameters.validate_.gold_column)
+    for _ in prepared.parts():
+        pass
+    return estimate(prepared.items(), prompt, parameters, store)
+
+
+def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Classify the items of a run; gives the predictions and what they have cost.
+
+    Raises BudgetReached, after everything that was paid for is kept.
+    """
+    store, run_id = notes.store, notes.run.run_id
+    before = spent(store, run_id)
+    limits = _limits(parameters, before)
+    classifier = llm.Classifier(prompt, provider_of(parameters), limits, _cache(parameters, store))
+    earlier = _spending(store, run_id, notes.step.iteration)
+
+    def progress(at: llm.Progress) -> None:
+        if at.usage.calls and at.cost_usd:
+            spending = {"cost_usd": earlier + at.cost_usd, "model": classifier.provider.model}
+            store.save(run_id, "spending", spending, notes.step.iteration)
+        notes.progress(at.done, at.total, str(at))
+
+    predictions = classifier.classify(store.load(run_id, "items"), on_progress=progress)
+    if classifier.left:
+        raise BudgetReached(
+            f"the budget of {parameters.classify.budget_usd:g} USD is used up: {spent(store, run_id):.4f} USD spent,"
+            f" {len(predictions) - classifier.left:,} of {len(predictions):,} items done, {classifier.left:,} left.",
+            hint=f"raise classify.budget_usd and go on with --run-id {run_id} --resume; what was answered is kept.",
+        )
+    return predictions, classifier.processing()
+
+
+def spent(store: RunStore, run_id: str) -> float:
+    """Give what a run has cost so far, in US dollars, interrupted classifications included."""
+    iterations = range(1, (store.newest(run_id, "spending") or 0) + 1)
+    return sum(_spending(store, run_id, iteration) for iteration in iterations)
+
+
+def _spending(store: RunStore, run_id: str, iteration: int) -> float:
+    known = store.has(run_id, "spending", iteration)
+    return float(store.load(run_id, "spending", iteration)["cost_usd"]) if known else 0.0
+
+
+def _limits(parameters: Parameters, spent: float) -> llm.Limits:
+    budget = parameters.classify.budget_usd
+    left = max(budget - spent, 1e-12) if budget else 0.0  # 0 would be no limit
+    return llm.Limits(**parameters.classify.limits(), seed=parameters.run.seed, budget_usd=left)
+
+
+def _cache(parameters: Parameters, store: RunStore) -> llm.AnswerCache:
+    kept = store.answers(llm.Answer)
+    return kept if parameters.classify.cache else llm.WriteOnly(kept)

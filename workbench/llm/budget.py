@@ -1,0 +1,178 @@
+"""What calls cost: the price list, an estimate before anything is sent, and the budget that is never overdrawn."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from workbench.documents import build, parse_yaml, read_text
+from workbench.errors import ParameterError, nearest
+from workbench.llm.cache import AnswerCache
+from workbench.llm.forecast import Forecast
+from workbench.llm.limits import Limits
+from workbench.llm.prompt import Prompt
+from workbench.llm.providers import Provider, Usage
+from workbench.llm.sheet import Sheet
+from workbench.records import Status
+from workbench.settings import find_file
+
+PRICES = "parameters/prices.yaml"
+"""The price list: in the working directory, else the one that travels with the package."""
+
+
+class Price(BaseModel):
+    """What a model costs, in US dollars per million tokens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: float = Field(ge=0, allow_inf_nan=False)
+    cached: float = Field(ge=0, allow_inf_nan=False)
+    """Input tokens that the service had seen before."""
+    output: float = Field(ge=0, allow_inf_nan=False)
+
+    def cost(self, usage: Usage) -> float:
+        """Give what calls cost, in US dollars.
+
+        >>> Price(input=2, cached=1, output=8).cost(Usage(1, 1_000_000, 500_000, 250_000))
+        3.5
+        """
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output) / 1e6
+
+
+class PriceList(BaseModel):
+    """Prices and the exchange rate of a day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    as_of: datetime.date
+    mxn_per_usd: float = Field(gt=0, allow_inf_nan=False)
+    models: dict[str, Price]
+
+    def price(self, model: str) -> Price | None:
+        """Find the price of a model, also under its dated name (`gpt-4o-mini-2024-07-18`); None if it is unknown."""
+        return self.models.get(model) or self.models.get(re.sub(r"-\d{4}-?\d\d-?\d\d$", "", model))
+
+
+def load_prices(path: str | Path = PRICES) -> PriceList:
+    """Read a price list; raises ParameterError with every mistake of the file at once."""
+    found = find_file(path)
+    data, lines = parse_yaml(read_text(found, ParameterError), str(found), ParameterError)
+    return build(PriceList, data, str(found), ParameterError, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a classification will cost."""
+
+    items: int
+    """Items that get a category."""
+    from_cache: int
+    """Those whose answer is kept already: they cost nothing."""
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    """Null where the model's price is unknown; without what a service takes off for a repeated prompt."""
+    mxn: float | None
+    prices_as_of: str
+    prices_file: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Give a few lines to show."""
+        lines = [f"{self.items:,} items, {self.from_cache:,} of them from kept answers, for nothing"]
+        if self.calls and (self.usd is None or self.input_tokens):
+            tokens = f"about {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
+            lines.append(f"{self.calls:,} calls to {self.model}, {tokens}")
+        if self.usd is None:
+            lines.append(f"cost: unknown, because {self.prices_file} has no price for {self.model}")
+        else:
+            lines.append(
+                f"cost: about {self.usd:,.4f} USD, {self.mxn:,.2f} MXN ({self.prices_file}, {self.prices_as_of})"
+            )
+        return "\n".join(lines)
+
+
+def estimate(
+    items: pd.DataFrame, prompt: Prompt, provider: Provider, limits: Limits, cache: AnswerCache | None = None
+) -> Estimate:
+    """Estimate what `classify` would cost with the same arguments; nothing is sent.
+
+    Raises what `classify` raises for items that cannot be classified, and ParameterError for a bad price list.
+    """
+    sheet, prices = Sheet(items, prompt), load_prices()
+    questions = sheet.questions(limits, provider.fingerprint)
+    kept = cache.get([question.key for question in questions]) if cache is not None else {}
+    good = {key for key, answer in kept.items() if answer.status != Status.FAILED}
+    asked = [question for question in questions if question.key not in good]
+    forecast, calls = Forecast(prompt, limits.reason), math.ceil(len(asked) / limits.chunk_size)
+    tokens = forecast.of(asked)
+    usage = Usage(calls, tokens.input_tokens + (calls - 1) * forecast.prefix, 0, tokens.output_tokens)
+    usage = usage if calls and provider.name != "lexical" else Usage(calls)
+    price = prices.price(provider.model)
+    usd = price.cost(usage) if price else None if calls else 0.0
+    return Estimate(
+        items=sheet.total,
+        from_cache=sum(len(question.positions) for question in questions if question.key in good),
+        model=provider.model,
+        calls=calls,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        usd=usd,
+        mxn=None if usd is None else usd * prices.mxn_per_usd,
+        prices_as_of=prices.as_of.isoformat(),
+        prices_file=PRICES,
+    )
+
+
+class Budget:
+    """Money that may be spent: it is set aside before a call, and what was not used comes back after it."""
+
+    def __init__(self, usd: float, model: str) -> None:
+        """Have so many dollars, 0 = any amount; raises ParameterError if they cannot be counted for want of a price."""
+        prices = load_prices()
+        price = prices.price(model)
+        if usd and price is None:
+            raise ParameterError(
+                f"a budget needs the price of {model!r}, which {PRICES} does not have.",
+                hint=f"add it there, or leave budget_usd out; {nearest(model, prices.models)}",
+            )
+        self._usd, self._price = usd, price
+        self._reserved = 0.0
+        self._spent = 0.0
+
+    @property
+    def is_limited(self) -> bool:
+        """Say whether there is a limit at all."""
+        return self._usd > 0
+
+    @property
+    def spent(self) -> float | None:
+        """What was spent so far, in US dollars; None where the model's price is unknown."""
+        return self._spent if self._price else None
+
+    def reserve(self, forecast: Usage) -> bool:
+        """Set money aside for a call; False if there is not enough."""
+        cost = self._price.cost(forecast) if self._price else 0.0
+        if self.is_limited and self._spent + self._reserved + cost > self._usd:
+            return False
+        self._reserved += cost
+        return True
+
+    def settle(self, forecast: Usage, actual: Usage) -> None:
+        """Pay for a call, and take back what was set aside for it."""
+        if self._price:
+            self._reserved -= self._price.cost(forecast)
+            self._spent += self._price.cost(actual)

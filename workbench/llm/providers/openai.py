@@ -1,0 +1,177 @@
+"""Every endpoint that speaks the chat protocol of OpenAI: build the call, send it, map its errors, read what it cost.
+
+What an endpoint can do is found out by asking: a JSON schema first, then JSON mode, then plain text; what works is
+remembered. The client's own retries are off: who waits, and how long, is decided in one place, by the classifier.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import weakref
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from workbench.errors import MissingExtra, ParameterError, ProviderError
+from workbench.llm.example_choice import estimate_tokens
+from workbench.llm.faults import Refused, Rejected, Unreachable
+from workbench.llm.providers import Request, Response, Usage
+from workbench.llm.rendering import answer_schema
+
+try:
+    import openai
+    from openai import DefaultHttpxClient
+
+    from workbench.llm.providers import openai_errors
+except ImportError:  # the extra is not installed
+    raise MissingExtra(
+        "the provider 'openai' needs the openai package.", hint="pip install 'datainspector-workbench[openai]'"
+    ) from None
+
+FORMATS = ("json_schema", "json_object", "text")
+"""What an answer can be held to, from the strictest to none."""
+_CONNECT_SECONDS = 10.0
+_THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+"""What models that think aloud say before they answer."""
+
+
+class OpenAIProvider:
+    """A model behind an OpenAI-compatible endpoint."""
+
+    name = "openai"
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        temperature: float | None = None,
+        timeout: float = 300.0,
+    ) -> None:
+        """Prepare; nothing is sent yet. `timeout` is in seconds, for one call.
+
+        The key comes from the environment variable `api_key_env`, the address from `base_url` or `OPENAI_BASE_URL`;
+        raises ParameterError where there is neither a key nor an address of one's own that may do without.
+        """
+        if not model:
+            raise ParameterError("provider 'openai' needs a model.", hint="set classify.model.")
+        self.model = model
+        self.temperature = temperature
+        address = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        key = os.environ.get(api_key_env)
+        if not key and not address:
+            raise ParameterError(
+                f"the environment variable {api_key_env} is not set.", hint="put the key of the endpoint into it."
+            )
+        self._client = _client(key or "none", address, timeout)
+        weakref.finalize(self, self._client.close)
+        self.base_url = _without_secrets(str(self._client.base_url))
+        self._place = openai_errors.Place(model, self.base_url, api_key_env, bool(key))
+        self._format = FORMATS[0]
+        self._format_is_proven = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Endpoint, model and temperature: what decides an answer besides the prompt."""
+        return json.dumps(["openai", self.base_url, self.model, self.temperature])
+
+    def complete(self, request: Request) -> Response:
+        """Answer one request; raises CallFailed for this call alone, ProviderError where no call can succeed."""
+        refused: Rejected | None = None
+        vain = Usage()
+        for form in FORMATS[FORMATS.index(self._format) :]:
+            try:
+                response = self._send(request, form)
+            except Refused:
+                raise
+            except Rejected as error:
+                refused = refused or error
+                vain += error.usage
+                refused.usage = vain
+                if self._format_is_proven and "response_format" not in error.message:
+                    raise
+            else:
+                if not self._format_is_proven:  # by another thread, meanwhile
+                    self._format, self._format_is_proven = form, True
+                return replace(response, usage=response.usage + vain)
+        assert refused is not None
+        raise refused
+
+    def _send(self, request: Request, form: str) -> Response:
+        try:
+            raw = self._client.chat.completions.with_raw_response.create(**self._body(request, form))
+            answer = json.loads(raw.content)
+        except openai.OpenAIError as error:
+            raise openai_errors.mapped(error, self._place) from error
+        except ValueError:
+            raise Unreachable(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
+        return self._read(request, answer)
+
+    def _body(self, request: Request, form: str) -> dict[str, Any]:
+        """Build the call: everything that all calls share first, byte for byte the same, and the items last."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [
+                {"role": "system", "content": request.instructions},
+                {"role": "user", "content": request.data},
+            ],
+        }
+        if self.temperature is not None:
+            body["temperature"] = self.temperature
+        if form == "json_schema":
+            schema = {"name": "classification", "strict": True, "schema": answer_schema(request.prompt, request.reason)}
+            body["response_format"] = {"type": form, "json_schema": schema}
+        elif form == "json_object":
+            body["response_format"] = {"type": form}
+        return body
+
+    def _read(self, request: Request, answer: Any) -> Response:
+        try:
+            choice = answer["choices"][0]
+            message = choice["message"]
+            text = _text(message.get("content"))
+        except (TypeError, KeyError, IndexError, AttributeError):
+            said = f"{self.base_url} sent something other than an answer."
+            raise Unreachable(said, hint=openai_errors.ADDRESS_HINT) from None
+        usage = _usage(answer.get("usage"), request, text)
+        finish = choice.get("finish_reason")
+        if finish == "content_filter":
+            raise Refused("the content filter of the service stopped the answer.", usage=usage)
+        if refusal := message.get("refusal"):
+            raise Refused(f"the model refused: {_text(refusal)[:200]}", usage=usage)
+        return Response(_THOUGHTS.sub("", text, count=1), usage, truncated=finish == "length")
+
+
+def _client(key: str, base_url: str | None, timeout: float) -> openai.OpenAI:
+    http = DefaultHttpxClient(limits=openai_errors.UNLIMITED, timeout=openai_errors.patience(timeout, _CONNECT_SECONDS))
+    try:
+        return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http)
+    except (openai.OpenAIError, ValueError, TypeError) as error:
+        raise ProviderError(f"the address {base_url!r} cannot be used: {error}") from None
+
+
+def _without_secrets(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+
+
+def _text(content: Any) -> str:
+    """Read the text of a message, which some endpoints give in parts."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
+    return content if isinstance(content, str) else ""
+
+
+def _usage(said: Any, request: Request, text: str) -> Usage:
+    """Read what a call has cost; an endpoint that does not say so is estimated, so that a budget still holds."""
+    counts = said if isinstance(said, dict) else {}
+    details = counts.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    into, out = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    if not isinstance(into, int):
+        into = estimate_tokens(request.instructions) + estimate_tokens(request.data)
+    if not isinstance(out, int):
+        out = estimate_tokens(text)
+    return Usage(1, into, min(cached, into) if isinstance(cached, int) else 0, out)

@@ -202,3 +202,12 @@ def test_a_truncated_workbook_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-900])
     with pytest.raises(ReadError, match="damaged"):
         read(path)
+
+
+def test_formulas_whose_value_was_not_stored_are_counted(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["texto", "suma"], ["a", "=1+1"], ["b", "=2+2"], ["c", 3]):
+        book.active.append(row)
+    book.save(tmp_path / "f.xlsx")
+    (file,) = inspect_files([tmp_path / "f.xlsx"]).files
+    assert any(note.startswith("formulas without a stored value, read as null: 2") for note in file.notes)

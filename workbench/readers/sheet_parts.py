@@ -22,6 +22,7 @@ LARGE = 50_000_000
 _ROW = re.compile(rb'<(?:\w+:)?row [^>]*?\br="([0-9]{1,7})"')
 _WIDE = re.compile(rb'r="([A-Z]{2,3})[0-9]')
 _FILLED = re.compile(rb'<(?:\w+:)?c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*(?<!/)>')
+_UNSTORED = re.compile(rb"(?:</f>|<f [^>]*/>)(?:<v ?/>|<v></v>)?</c>")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 
@@ -34,6 +35,8 @@ class SheetFacts:
     rows: int = 0
     columns: int = 0
     errors: int = 0
+    unstored: int = 0
+    """Formulas whose value the writing program did not store; only Excel itself could work it out."""
 
     @property
     def area(self) -> int:
@@ -91,30 +94,31 @@ def _tags(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
 def _facts(archive: zipfile.ZipFile, part: str) -> SheetFacts:
     """Estimate quickly; look at each cell only where the sheet seems huge."""
     quick = _quick_facts(archive, part)
-    return quick if quick.area < LARGE else _exact_facts(archive, part, quick.errors)
+    return quick if quick.area < LARGE else _exact_facts(archive, part, quick)
 
 
 def _quick_facts(archive: zipfile.ZipFile, part: str) -> SheetFacts:
-    cells = rows = errors = 0
+    cells = rows = errors = unstored = 0
     columns = 26
     for block in _tags(archive, part):
         cells += block.count(b"<c ") + block.count(b":c ")
         errors += block.count(b' t="e"')
+        unstored += len(_UNSTORED.findall(block)) if b"</f>" in block or b"<f " in block else 0
         last = block.rfind(b"row ")
         found = _ROW.findall(block, max(last - 20, 0))
         rows = max(rows, *map(int, found)) if found else rows
         columns = max(columns, *map(_column_number, set(_WIDE.findall(block))), 0)
-    return SheetFacts(cells, max(rows, 1), columns, errors)
+    return SheetFacts(cells, max(rows, 1), columns, errors, unstored)
 
 
-def _exact_facts(archive: zipfile.ZipFile, part: str, errors: int) -> SheetFacts:
+def _exact_facts(archive: zipfile.ZipFile, part: str, quick: SheetFacts) -> SheetFacts:
     cells = rows = columns = 0
     for block in _tags(archive, part):
         found = _FILLED.findall(block)
         cells += len(found)
         rows = max(rows, *(int(row) for _, row in found), 0)
         columns = max(columns, *map(_column_number, {letters for letters, _ in found}), 0)
-    return SheetFacts(cells, rows, columns, errors)
+    return SheetFacts(cells, rows, columns, quick.errors, quick.unstored)
 
 
 def _column_number(letters: bytes) -> int:

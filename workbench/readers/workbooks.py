@@ -54,7 +54,7 @@ def scan_workbook(path: Path, options: Options) -> Scan:
     if not survey.rows:
         raise no_rows(path, f", sheet {sheet.name!r},")
     columns = _columns(header, survey)
-    errors = facts[sheet.name].errors if sheet.name in facts else 0
+    seen = facts.get(sheet.name, SheetFacts())
     return Scan(
         path=path,
         format="xlsx",
@@ -64,9 +64,16 @@ def scan_workbook(path: Path, options: Options) -> Scan:
         sheet=sheet.name,
         sheets=names,
         header_row=header_row,
-        error_cells=errors,
-        notes=(*doubts, *((f"cells with an Excel error, read as null: {errors}",) if errors else ())),
+        error_cells=seen.errors,
+        notes=(*doubts, *_empty_cells(seen)),
     )
+
+
+def _empty_cells(seen: SheetFacts) -> Iterator[str]:
+    if seen.errors:
+        yield f"cells with an Excel error, read as null: {seen.errors}"
+    if seen.unstored:
+        yield f"formulas without a stored value, read as null: {seen.unstored} (open and save the file in Excel once)"
 
 
 def _refuse_impostor(path: Path) -> None:

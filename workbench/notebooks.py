@@ -201,6 +201,8 @@ def execute(source: Path, output: Path, parameters: dict[str, Any], *, timeout: 
         ) from None
     except KeyboardInterrupt:
         raise _interrupted() from None
+    if interrupts:  # it came when the last cell was done already, while the kernel shut down
+        raise _interrupted()
 
 
 def _refuse_unknown(source: Path, parameters: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from review_sheets import fill_in
 
 from workbench import measuring, review, sampling, stages, workflow
 from workbench.errors import ParameterError
@@ -17,21 +18,6 @@ def store(project):
 @pytest.fixture
 def parameters(project):
     return load_parameters("run.yaml")
-
-
-def fill_in(sheet, decision="no", category="Otros"):
-    import openpyxl
-
-    book = openpyxl.load_workbook(sheet)
-    page = book.worksheets[0]
-    header = next(row for row in page.iter_rows() if any(cell.value == "item_id" for cell in row))
-    column = {cell.value: cell.column for cell in header}
-    for row in range(header[0].row + 1, page.max_row + 1):
-        if page.cell(row, column["item_id"]).value:
-            same = page.cell(row, column["category"]).value == category
-            page.cell(row, column["is_correct"]).value = "si" if same else decision
-            page.cell(row, column["corrected_category"]).value = None if same else category
-    book.save(sheet)
 
 
 def test_what_people_decided_stands_in_the_final_table_and_says_so(loop, parameters, store):

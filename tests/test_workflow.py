@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from review_sheets import fill_in
 
 from workbench import delivery, stages, workflow
 from workbench.errors import ColumnNotFound, ParameterError, RunExists, UsageError, VerdictError
@@ -145,21 +146,6 @@ def test_without_verdicts_the_run_waits_and_a_filled_in_sheet_lets_it_go_on(loop
     assert run.state == RunState.AWAITING_REVIEW
     assert stages.next_step(run, store) == workflow.Step("validate", 2)
     assert store.load(run.run_id, "metrics", 1)["accuracy"]["n"] == 10
-
-
-def fill_in(sheet, decision="no", category="Otros"):
-    import openpyxl
-
-    book = openpyxl.load_workbook(sheet)
-    page = book.worksheets[0]
-    header = next(row for row in page.iter_rows() if any(cell.value == "item_id" for cell in row))
-    column = {cell.value: cell.column for cell in header}
-    for row in range(header[0].row + 1, page.max_row + 1):
-        if page.cell(row, column["item_id"]).value:
-            same = page.cell(row, column["category"]).value == category
-            page.cell(row, column["is_correct"]).value = "si" if same else decision
-            page.cell(row, column["corrected_category"]).value = None if same else category
-    book.save(sheet)
 
 
 def test_bad_verdicts_are_named_and_the_good_ones_are_kept(loop, project, store):

@@ -12,7 +12,8 @@ from sqlalchemy.schema import CreateTable
 from workbench.errors import MissingExtra, StorageError, UsageError
 from workbench.records import Status
 from workbench.runs import Answer, open_store
-from workbench.runs.database import METADATA, MIGRATIONS, Database
+from workbench.runs.database import Database
+from workbench.runs.schema import METADATA, MIGRATIONS
 
 
 def url_of(folder: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workbench.records import PREDICTION_COLUMNS, VALIDATION_COLUMNS, Prediction, Run, Validation
 from workbench.runs import Answer, open_store
-from workbench.runs.database import METADATA
+from workbench.runs.schema import METADATA
 
 
 def columns(table: str) -> set[str]:

@@ -17,8 +17,8 @@ import pytest
 from workbench.errors import RunLocked, RunNotFound, StorageError
 from workbench.runs import RunStore, open_store, write_json
 from workbench.runs.artifacts import partial_path, read_json, sweep
-from workbench.runs.database import MIGRATIONS
 from workbench.runs.locks import file_lock
+from workbench.runs.schema import MIGRATIONS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks and kills processes")
 

@@ -1,6 +1,6 @@
-"""The run database: its tables, its migrations and the few verbs that the store needs.
+"""The run database: opened, brought up to date, and the few verbs that the store needs.
 
-This is the only module that knows SQLAlchemy, and the border where its errors become StorageError. SQLite in WAL mode
+Only this module and `schema` know SQLAlchemy; here is the border where its errors become StorageError. SQLite in WAL mode
 is the default; PostgreSQL comes by URL. The columns carry the names of the fields of `records`.
 """
 
@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError
 from workbench.runs.artifacts import to_json
+from workbench.runs.schema import METADATA, MIGRATIONS, Migration
 from workbench.runs.values import now, storable
 
 BUSY_SECONDS = 10
@@ -27,87 +28,6 @@ BUSY_SECONDS = 10
 
 KEYS_PER_QUERY = 1000
 """How many keys one IN clause takes: far below the limits of either database."""
-
-METADATA = sa.MetaData()
-
-sa.Table(
-    "migrations",
-    METADATA,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("applied_at", sa.String, nullable=False),
-)
-sa.Table(
-    "runs",
-    METADATA,
-    sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("iteration", sa.Integer, nullable=False),
-    sa.Column("parameters", sa.JSON, nullable=False),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("created_at", sa.String, nullable=False),
-    sa.Column("updated_at", sa.String, nullable=False),
-)
-
-
-def _of_run() -> sa.Column[str]:
-    return sa.Column("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
-
-
-sa.Table(
-    "stages",
-    METADATA,
-    _of_run(),
-    sa.Column("stage", sa.String, primary_key=True),
-    sa.Column("iteration", sa.Integer, primary_key=True),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("started_at", sa.String, nullable=False),
-    sa.Column("finished_at", sa.String),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("artifacts", sa.JSON, nullable=False),
-)
-sa.Table(
-    "validations",
-    METADATA,
-    _of_run(),
-    sa.Column("item_id", sa.String, primary_key=True),
-    sa.Column("iteration", sa.Integer, primary_key=True),
-    sa.Column("reviewer", sa.String, primary_key=True),
-    sa.Column("category", sa.Text, nullable=False),
-    sa.Column("is_correct", sa.Boolean, nullable=False),
-    sa.Column("corrected_category", sa.Text),
-    sa.Column("user_notes", sa.Text, nullable=False),
-    sa.Column("validated_at", sa.String, nullable=False),
-    sa.Column("pool", sa.String, nullable=False),
-)
-sa.Table(
-    "answers",
-    METADATA,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("category", sa.Text),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("score", sa.Float),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("saved_at", sa.String, nullable=False),
-)
-sa.Table(
-    "progress",
-    METADATA,
-    _of_run(),
-    sa.Column("stage", sa.String, nullable=False),
-    sa.Column("iteration", sa.Integer, nullable=False),
-    sa.Column("done", sa.BigInteger, nullable=False),
-    sa.Column("total", sa.BigInteger),
-    sa.Column("detail", sa.Text, nullable=False),
-    sa.Column("rate", sa.Float),
-    sa.Column("updated_at", sa.String, nullable=False),
-)
-
-Migration = tuple[str, Callable[[sa.Connection], None]]
-MIGRATIONS: tuple[Migration, ...] = (("001_first_tables", METADATA.create_all),)
-"""Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
-them all; an older one gets those it lacks. A published migration is never edited."""
 
 _MIGRATION_LOCK = 7_205_759_403
 """Any number, as long as every workbench uses the same."""

@@ -1,0 +1,57 @@
+"""The commands that look at files: inspect, preview."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from workbench.cli.parts import command, print_frame
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    inspect = command(commands, "inspect", _inspect, "show the columns of files: type, nulls, distinct values, samples")
+    inspect.add_argument("paths", nargs="+", metavar="PATH", help="CSV, XLSX, JSON or JSONL files")
+    preview = command(commands, "preview", _preview, "show cleaning before and after on random rows, step by step")
+    preview.add_argument("path", metavar="PATH")
+    preview.add_argument("--columns", required=True, metavar="A,B", help="the columns to clean, separated by commas")
+    preview.add_argument("--pipeline", default="v3", help="v1, v2 or v3 (default: %(default)s)")
+    preview.add_argument("--rows", type=int, default=10, metavar="N", help="how many rows (default: %(default)s)")
+    preview.add_argument("--seed", type=int, default=7, help="which random rows (default: %(default)s)")
+    for parser in (inspect, preview):
+        parser.add_argument("--sheet", metavar="NAME", help="sheet of a workbook (default: the first with data)")
+        parser.add_argument("--header-row", type=int, metavar="N", help="row of the header, from 0 (default: found)")
+        parser.add_argument("--encoding", metavar="NAME", help="encoding of a text file (default: found)")
+        parser.add_argument("--delimiter", metavar="CHAR", help="delimiter of a CSV file (default: found)")
+        parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    sheet = int(options.sheet) if options.sheet and options.sheet.isdigit() else options.sheet
+    delimiter = "\t" if options.delimiter in ("\\t", "tab") else options.delimiter
+    return {
+        "sheet": sheet,
+        "header_row": options.header_row,
+        "encoding": options.encoding,
+        "delimiter": delimiter,
+    }
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from workbench import console, readers
+
+    found = readers.inspect_files(options.paths, **_reading(options))
+    if options.json:
+        console.print_json(found.to_dict())
+    else:
+        print(console.schema(found.to_dict()))
+
+
+def _preview(options: argparse.Namespace) -> None:
+    from workbench import console, readers, refinery
+
+    pipeline = refinery.get_pipeline(options.pipeline)
+    table = readers.read(options.path, **_reading(options))
+    columns = [column.strip() for column in options.columns.split(",")]
+    shown = pipeline.preview(table, columns, rows=options.rows, seed=options.seed)
+    print_frame(shown, options, console.table)

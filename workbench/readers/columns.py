@@ -73,8 +73,13 @@ def frames(tables: Iterable[pa.Table], columns: Sequence[Column], rows: int) -> 
     start = 0
     for table in _cut(tables, rows):
         index = pd.RangeIndex(start, start + table.num_rows)
-        yield pd.DataFrame({column.name: _values(table[column.name], column) for column in columns}, index=index)
+        yield as_frame(table, columns, index)
         start = index.stop
+
+
+def as_frame(table: pa.Table, columns: Sequence[Column], index: pd.RangeIndex) -> pd.DataFrame:
+    """Turn a table into a frame with the dtypes of its columns."""
+    return pd.DataFrame({column.name: _values(table[column.name], column) for column in columns}, index=index)
 
 
 def _cut(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from workbench.readers.columns import ARROW_TYPES, TARGET_ROWS, Column, Kind, di
 from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary
-from workbench.readers.formats import SUFFIXES, Options, Scan
+from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.headers import is_blank
 
 BLOCK = 1 << 21
@@ -245,4 +245,4 @@ def _cast(values: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 
 for _suffix in (".csv", ".tsv", ".txt"):
-    SUFFIXES.register(_suffix, scan_csv)
+    SUFFIXES.register(_suffix, Format("csv", scan_csv))

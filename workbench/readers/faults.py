@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import codecs
 import csv
+import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
 
 import pyarrow as pa
 import python_calamine
 
-from workbench.errors import ReadError, nearest
+from workbench.errors import ReadError, WorkbenchError, nearest
 from workbench.settings import find_file
 
 SAVE_AS_XLSX = "open it in Excel or LibreOffice and save it as .xlsx."
@@ -42,6 +46,41 @@ MARKUP = (
 CONTROLS = bytes(code for code in range(32) if code not in b"\0\t\n\v\f\r\x1a\x1b\x1c\x1d\x1e\x1f")
 
 
+FOREIGN = (
+    python_calamine.CalamineError,
+    pa.ArrowException,
+    csv.Error,
+    UnicodeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
+"""What the libraries below raise when a file is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """Why a file, or a part of one, could not be read."""
+
+    name: str
+    """The file, as `Source.name` has it."""
+    reason: str
+    hint: str | None = None
+    rows: int = 0
+    """Rows of it that had been given before it failed."""
+
+    @classmethod
+    def of(cls, name: str, fault: WorkbenchError, rows: int = 0) -> FileFault:
+        """Record an error against a file."""
+        return cls(name, fault.message, fault.hint, rows)
+
+    def error(self) -> ReadError:
+        """Give the fault as an error."""
+        about = PurePosixPath(self.name).name in self.reason
+        return ReadError(self.reason if about else f"{self.name}: {self.reason}", hint=self.hint)
+
+
 def checked_path(path: str | Path, suffixes: Iterable[str]) -> Path:
     """Find a file that exists, may be read and holds something; raises ReadError."""
     found = find_file(path)
@@ -52,21 +91,22 @@ def checked_path(path: str | Path, suffixes: Iterable[str]) -> Path:
                 f"{found} is a folder.", hint=f"name a file; of those that can be read {nearest('', inside)}"
             )
         if not found.exists():
-            raise _missing(found)
+            raise missing(found)
         with found.open("rb") as stream:
             if not stream.read(1):
                 raise ReadError(f"{found.name} is empty.", hint="export or copy it again.")
     return found
 
 
-def _missing(path: Path) -> ReadError:
+def missing(path: Path) -> ReadError:
+    """Word the refusal of a file that is not there, with the nearest name."""
     if not path.parent.is_dir():
         return ReadError(f"there is no file {path}.", hint=f"there is no folder {path.parent} either.")
     siblings = sorted(child.name for child in path.parent.iterdir() if child.is_file())
     return ReadError(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}")
 
 
-def unsupported(path: Path, suffixes: Iterable[str]) -> ReadError:
+def unsupported(path: PurePath, suffixes: Iterable[str]) -> ReadError:
     """Word the refusal of a suffix, with what can be read."""
     readable = f"{', '.join(suffixes)} can be read."
     advice = ADVICE.get(path.suffix.lower())
@@ -106,31 +146,32 @@ def _is_unicode(head: bytes) -> bool:
 
 
 @contextmanager
-def border(path: Path) -> Iterator[None]:
+def border(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn the errors of the operating system and of the libraries below into ReadErrors."""
+    name = PurePosixPath(path).name or str(path)
     try:
         yield
-    except ReadError:
+    except WorkbenchError:
         raise
     except PermissionError:
-        raise ReadError(f"{path.name} may not be read.", hint="ask for the permission, or copy it.") from None
+        raise ReadError(f"{name} may not be read.", hint="ask for the permission, or copy it.") from None
     except FileNotFoundError:
-        raise ReadError(f"{path.name} is gone.", hint="it was moved or deleted while it was read.") from None
+        raise ReadError(f"{name} is gone.", hint="it was moved or deleted while it was read.") from None
     except OSError as fault:
-        raise ReadError(f"cannot read {path.name}: {fault.strerror or fault}.", hint="copy it again.") from None
+        raise ReadError(f"cannot read {name}: {fault.strerror or fault}.", hint="copy it again.") from None
     except python_calamine.PasswordError:
-        raise ReadError(f"{path.name} is encrypted.", hint="save a copy without a password.") from None
-    except (python_calamine.CalamineError, pa.ArrowException, csv.Error, UnicodeError) as fault:
-        raise _damaged(path, fault) from None
+        raise ReadError(f"{name} is encrypted.", hint="save a copy without a password.") from None
+    except FOREIGN as fault:
+        raise _damaged(name, fault) from None
     except (RecursionError, MemoryError) as fault:
         what = "is nested too deeply" if isinstance(fault, RecursionError) else "does not fit into memory"
-        raise ReadError(f"{path.name} {what}.", hint="split it, or export it as .csv.") from None
+        raise ReadError(f"{name} {what}.", hint="split it, or export it as .csv.") from None
     except BaseException as fault:
         if type(fault).__name__ != "PanicException":  # how a bug in a Rust library shows
             raise
-        raise _damaged(path, fault) from None
+        raise _damaged(name, fault) from None
 
 
-def _damaged(path: Path, fault: BaseException) -> ReadError:
+def _damaged(name: str, fault: BaseException) -> ReadError:
     reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".")
-    return ReadError(f"{path.name} is damaged: {reason}.", hint="open it in its own program and save it again.")
+    return ReadError(f"{name} is damaged: {reason}.", hint="open it in its own program and save it again.")

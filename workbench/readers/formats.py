@@ -8,13 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypedDict
 
 import pyarrow as pa
 
 from workbench.readers.columns import Column
 from workbench.readers.faults import checked_path, unsupported
 from workbench.registry import Registry
+
+
+class ReadingOptions(TypedDict, total=False):
+    """The options of every door of this room, as keywords."""
+
+    sheet: str | int | None
+    """Name or number (from 0) of the sheet of a workbook; null = the first with data."""
+    header_row: int | None
+    """Number of the header row (from 0, blank rows counted); null = found."""
+    encoding: str | None
+    """Encoding of a text file; null = found."""
+    delimiter: str | None
+    """Delimiter of a CSV file; null = found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +62,26 @@ class Scan:
 
 
 Scanner: TypeAlias = Callable[[Path, Options], Scan]
+RecordReader: TypeAlias = Callable[[BinaryIO, str], list[tuple[Any, ...]]]
+"""Reads the rows of one file, given as a stream and by its name; raises ReadError."""
 
-SUFFIXES: Registry[Scanner] = Registry("file format")
-"""Suffix (lower case, with its dot) → scanner."""
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What reads the files of a suffix.
+
+    Where all files of a format have the same columns and come by the thousand, as invoices do, `records` reads one of
+    them without the ceremony of a scan, and many make one table.
+    """
+
+    name: str
+    scan: Scanner
+    columns: tuple[Column, ...] = ()
+    records: RecordReader | None = None
+
+
+SUFFIXES: Registry[Format] = Registry("file format")
+"""Suffix (lower case, with its dot) → format."""
 
 
 def scan(path: str | Path, options: Options) -> Scan:
@@ -60,4 +90,4 @@ def scan(path: str | Path, options: Options) -> Scan:
     suffix = found.suffix.lower()
     if suffix not in SUFFIXES:
         raise unsupported(found, SUFFIXES)
-    return SUFFIXES.get(suffix)(found, options)
+    return SUFFIXES.get(suffix).scan(found, options)

@@ -17,7 +17,7 @@ from workbench.errors import ReadError
 from workbench.readers.columns import Column, distinct_names, make_table
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary
-from workbench.readers.formats import SUFFIXES, Options, Scan
+from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.values import ValueEvidence, make_array
 
 BLOCK_ROWS = 5_000
@@ -250,6 +250,6 @@ def _from_columns(path: Path, lists: Mapping[str, list[Any]]) -> list[Record]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-SUFFIXES.register(".json", scan_json)
+SUFFIXES.register(".json", Format("json", scan_json))
 for _suffix in (".jsonl", ".ndjson"):
-    SUFFIXES.register(_suffix, scan_jsonl)
+    SUFFIXES.register(_suffix, Format("jsonl", scan_jsonl))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import UsageError
+from workbench.readers.archives import Opener
 from workbench.readers.columns import frames
 from workbench.readers.faults import border, checked_path, unsupported
 from workbench.readers.formats import SUFFIXES, Options, Scan, scan
@@ -29,7 +31,7 @@ def batches(
     files are never held as a whole.
 
     Args:
-        path: a file of one of the formats in `SUFFIXES`.
+        path: a file of one of the formats in `SUFFIXES`, or the URL of one.
         rows: rows of a batch; the last one may have fewer.
         sheet: name or number (from 0) of the sheet of a workbook; null = the first with data.
         header_row: number of the header row (from 0, blank rows counted); null = found.
@@ -44,7 +46,7 @@ def batches(
     """
     if rows < 1:
         raise UsageError(f"a batch of {rows} rows holds nothing.", hint="give rows=1 or more.")
-    return _frames(scan(path, Options(sheet, header_row, encoding, delimiter)), rows)
+    return _frames(path, Options(sheet, header_row, encoding, delimiter), rows)
 
 
 def read(
@@ -56,12 +58,19 @@ def read(
     delimiter: str | None = None,
 ) -> pd.DataFrame:
     """Read a table as a whole: all of its `batches` in one frame. Arguments and errors are those of `batches`."""
-    scanned = scan(path, Options(sheet, header_row, encoding, delimiter))
-    return next(_frames(scanned, scanned.rows))
+    return next(_frames(path, Options(sheet, header_row, encoding, delimiter), None))
 
 
-def _frames(scanned: Scan, rows: int) -> Iterator[pd.DataFrame]:
-    with border(scanned.path):
+def _frames(path: str | Path, options: Options, rows: int | None) -> Iterator[pd.DataFrame]:
+    """Scan at the call; what was fetched for it goes when the last frame was taken."""
+    with ExitStack() as held:
+        here = held.enter_context(held.enter_context(Opener()).on_disk(str(path)))
+        scanned = scan(here, options)
+        return _given(scanned, rows or scanned.rows, held.pop_all())
+
+
+def _given(scanned: Scan, rows: int, held: ExitStack) -> Iterator[pd.DataFrame]:
+    with held, border(scanned.path):
         yield from frames(scanned.tables(), scanned.columns, rows)
 
 

@@ -14,7 +14,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, Shee
 from workbench.errors import ReadError
 from workbench.readers.columns import TARGET_ROWS, Column, distinct_names, make_table
 from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
-from workbench.readers.formats import SUFFIXES, Options, Scan
+from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_blank
 from workbench.readers.sheet_parts import LARGE, SheetFacts, sheet_facts
 from workbench.readers.values import ValueEvidence, cell_text, make_array
@@ -170,4 +170,4 @@ def _tables(path: Path, sheet: CalamineSheet, header_row: int, columns: Sequence
 
 
 for _suffix in (".xlsx", ".xlsm"):
-    SUFFIXES.register(_suffix, scan_workbook)
+    SUFFIXES.register(_suffix, Format("xlsx", scan_workbook))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import intake, llm, refinery
+from workbench import intake, llm, refinery, tracking
 from workbench.errors import BudgetReached
 from workbench.parameters import Parameters
 from workbench.runs import RunStore
@@ -55,7 +55,13 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
     classifier = llm.Classifier(prompt, provider_of(parameters), limits, _cache(parameters, store))
     earlier = _spending(store, run_id, notes.step.iteration)
 
+    good_calls = 0
+
     def progress(at: llm.Progress) -> None:
+        nonlocal good_calls
+        if at.last_call:
+            good_calls += at.last_call.good
+            notes.tracker.log(tracking.chunk_metrics(at.last_call))
         if at.usage.calls and at.cost_usd:
             spending = {"cost_usd": earlier + at.cost_usd, "model": classifier.provider.model}
             store.save(run_id, "spending", spending, notes.step.iteration)
@@ -68,7 +74,9 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
             f" {len(predictions) - classifier.left:,} of {len(predictions):,} items done, {classifier.left:,} left.",
             hint=f"raise classify.budget_usd and go on with --run-id {run_id} --resume; what was answered is kept.",
         )
-    return predictions, classifier.processing()
+    processing = classifier.processing()
+    notes.tracker.log(tracking.overall_metrics(processing, parameters.classify.concurrency, good_calls))
+    return predictions, processing
 
 
 def spent(store: RunStore, run_id: str) -> float:

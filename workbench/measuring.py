@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import llm, metrics, refinery, sampling
+from workbench import llm, metrics, refinery, sampling, tracking
 from workbench.errors import UsageError
 from workbench.records import CLEAN_PREFIX, Run, clean_text
 from workbench.runs import RunStore
@@ -48,6 +48,7 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     target = parameters_of(notes.run).validate_.target_precision
     measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
     store.save(run_id, "metrics", measured, iteration)
+    notes.tracker.log(tracking.iteration_metrics(measured, iteration))
     if iteration > 1:
         store.save(run_id, "comparison", compare(notes.run, store, iteration - 1, iteration), iteration)
     _note_history(notes, prompt, measured)

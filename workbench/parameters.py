@@ -36,6 +36,8 @@ class RunSection(Section):
     """How many times the items are classified."""
     seed: int = 7
     """Fixes every random choice."""
+    tracker: Literal["none", "wandb", "mlflow"] = "none"
+    """Who else is told the numbers, while they come about."""
 
 
 class IngestSection(Section):

@@ -5,10 +5,12 @@ A finished stage is not done twice: called again, it gives the run back as it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench import tracking
 from workbench.errors import UsageError, WorkbenchError
 from workbench.parameters import Parameters, parse_parameters
 from workbench.records import Run, RunState
@@ -41,6 +43,8 @@ class Notes:
     facts: dict[str, Any] = field(default_factory=dict)
     waiting: bool = False
     """The stage cannot go on without people."""
+    tracker: tracking.Tracker = field(default_factory=tracking.NoTracker)
+    """Who else is told the numbers."""
 
     def progress(self, done: int, total: int | None, detail: str) -> None:
         """Tell how far the stage is, to the store (for other processes) and to whoever looks on."""
@@ -83,6 +87,24 @@ def _state_after(notes: Notes) -> RunState:
     return RunState.PAUSED if next_step(notes.run, notes.store) else RunState.FINISHED
 
 
+@contextmanager
+def _tracked(notes: Notes) -> Iterator[None]:
+    """Tell the numbers of the stage to the tracker that the run names."""
+    store, step, parameters = notes.store, notes.step, parameters_of(notes.run)
+    config = parameters.classify.model_dump(include={"provider", "model", "chunk_size"})
+    config |= {"concurrency_limit": parameters.classify.concurrency, "seed": parameters.run.seed}
+    subject = tracking.Subject(notes.run.run_id, step.stage, step.iteration, config, store.folder)
+    notes.tracker = tracking.Background(parameters.run.tracker, subject, store.log(notes.run.run_id))
+    try:
+        yield
+    except BaseException:
+        notes.tracker.finish(failed=True)
+        raise
+    notes.tracker.finish()
+    if notes.tracker.where:
+        notes.facts["tracked"] = notes.tracker.where
+
+
 def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
     """Do one stage under the run's lock and record that it started and ended; a stage that is done stays as it is."""
     store, step, run_id = notes.store, notes.step, notes.run.run_id
@@ -99,7 +121,8 @@ def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
         store.start_stage(run_id, step.stage, step.iteration)
         log.info("started", extra=where)
         try:
-            work(notes)
+            with _tracked(notes):
+                work(notes)
         except WorkbenchError as error:
             log.error(str(error), extra=where)
             raise

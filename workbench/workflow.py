@@ -12,7 +12,19 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import classification, dedup, delivery, intake, llm, metrics, readers, refinery, review, sampling
+from workbench import (
+    classification,
+    dedup,
+    delivery,
+    intake,
+    llm,
+    metrics,
+    readers,
+    refinery,
+    review,
+    sampling,
+    tracking,
+)
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_of, texts_of
@@ -29,7 +41,7 @@ __all__ = [
     "with_verdicts",
 ]  # fmt: skip
 
-ALWAYS_FREE = {("run", "iterations"), ("validate", "verdicts")} | {
+ALWAYS_FREE = {("run", "iterations"), ("run", "tracker"), ("validate", "verdicts")} | {
     ("classify", key)
     for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute", "budget_usd", "cache")
 }
@@ -44,6 +56,7 @@ def check(parameters: Parameters) -> None:
     refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
     dedup.STRATEGIES.get(ingest.deduplication)
     sampling.STRATEGIES.get(parameters.validate_.strategy)
+    tracking.check(parameters.run.tracker)
     prompt = classification.check(parameters)
     llm.own_examples(prompt, parameters.refine.additional_examples)
     if parameters.validate_.weight_by == "amount" and ingest.amount_column is None:

@@ -30,7 +30,7 @@ from workbench.llm.forecast import Forecast
 from workbench.llm.limits import DEFAULT_LIMITS, Limits
 from workbench.llm.pacing import Breaker, Pace
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
-from workbench.llm.progress import Progress
+from workbench.llm.progress import CallReport, Progress
 from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Request, Usage
 from workbench.llm.repair import Chunk, Decision, after_answer, after_failure, backoff
@@ -207,7 +207,7 @@ class Classifier:
                         break  # there was no money for anything more
                     if returned := dispatcher.next(timeout):
                         self._take(desk, *returned)
-                        self._report(sheet)
+                        self._report(sheet, _report_of(*returned))
             except BaseException as error:
                 is_urgent = not isinstance(error, ProviderError)
                 for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
@@ -329,7 +329,7 @@ class Classifier:
         sheet.answer(question, answer, Status.FAILED, attempts)
         self.failed += len(question.positions)
 
-    def _report(self, sheet: Sheet) -> None:
+    def _report(self, sheet: Sheet, last_call: CallReport | None = None) -> None:
         if self._on_progress is None:
             return
         asked = self.answered + self.failed
@@ -346,5 +346,12 @@ class Classifier:
                 cached=self.cached,
                 retried=self.retried,
                 cost_usd=self.cost_usd,
+                last_call=last_call,
             )
         )
+
+
+def _report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
+    tokens, seconds = reply.usage.input_tokens + reply.usage.output_tokens, time.monotonic() - flight.started_at
+    good = isinstance(reply, Reply) and not reply.parsed.faults
+    return CallReport(len(flight.chunk), tokens, seconds, good)

@@ -8,6 +8,19 @@ from workbench.llm.providers import Usage
 
 
 @dataclass(frozen=True, slots=True)
+class CallReport:
+    """How one call went."""
+
+    items: int
+    tokens: int
+    """In and out."""
+    seconds: float
+    """From its start until its answer was taken apart."""
+    good: bool
+    """No item's answer was missing or invalid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a classification is."""
 
@@ -26,6 +39,8 @@ class Progress:
     """Items that were asked for again."""
     cost_usd: float | None = None
     """Null where the model's price is unknown."""
+    last_call: CallReport | None = None
+    """Null for what the cache answered."""
 
     def __str__(self) -> str:
         """Give one line to show.

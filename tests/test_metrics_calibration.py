@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workbench import plots
 from workbench.metrics import acceptance, calibration, drawn_alike
-from workbench.metrics.calibration import accepted_shares
+from workbench.metrics.calibration import accepted_part
 
 
 def verdicts(n, seed=1, truth=lambda score: score):
@@ -77,10 +77,10 @@ def test_the_accepted_share_is_told_by_items_rows_and_absolute_amount():
         {"item_id": list("abcd"), "score": [0.9, 0.8, -1.0, 0.95], "status": ["ok"] * 3 + ["failed"]}
     )
     items = pd.DataFrame({"item_id": list("abcd"), "n_rows": [1, 1, 2, 4], "amount": [-60.0, 20.0, None, 20.0]})
-    assert accepted_shares({"score": 0.85}, predictions, items) == {"items": 0.25, "rows": 0.125, "amount": 0.6}
-    without = accepted_shares({"score": 0.85}, predictions, items.drop(columns="amount"))
+    assert accepted_part({"score": 0.85}, predictions, items)["shares"] == {"items": 0.25, "rows": 0.125, "amount": 0.6}
+    without = accepted_part({"score": 0.85}, predictions, items.drop(columns="amount"))["shares"]
     assert without == {"items": 0.25, "rows": 0.125, "amount": None}
-    assert set(accepted_shares({"score": None}, predictions, items).values()) == {None}
+    assert set(accepted_part({"score": None}, predictions, items)["counts"].values()) == {None}
 
 
 @settings(deadline=None, max_examples=40)

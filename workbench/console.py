@@ -18,6 +18,8 @@ STAGE_WORDS = {
     "refine": "refine the prompt",
 }
 ITEMS_SHOWN = 10
+CHART = 34
+"""Characters of a chart on a terminal."""
 QUIET_SECONDS = 5
 """How often progress is printed where a line cannot be rewritten."""
 
@@ -146,14 +148,58 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     )
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
-    for title, sentences in (("How accurate", found["accuracy"]), ("What changed", found["changes"])):
-        lines += ["", title, *map(_wrapped, sentences)] if sentences else []
+    lines += answers(found["answers"])
+    lines += ["", "Who decided", *map(_wrapped, found["decisions"])] if found["decisions"] else []
     lines += [
         "",
         "Look next",
         *_pairs([(name, text.replace("PARAMETERS.yaml", parameters)) for name, text in found["next"]]),
     ]
     return "\n".join(lines)
+
+
+def answers(found: list[dict[str, Any]]) -> list[str]:
+    """Lay out `report.answers`: each question, its sentences, and its chart as text."""
+    return [
+        line
+        for each in found
+        for line in ("", each["question"], *map(_wrapped, each["sentences"]), *chart(each["chart"]))
+    ]
+
+
+def chart(found: dict[str, Any] | None) -> list[str]:
+    """Write the chart of an answer as lines of text; none where there is nothing to draw.
+
+    >>> row = {"name": "Pop", "estimate": 0.8, "low": 0.7, "high": 0.9, "n": 50, "thin": False}
+    >>> chart({"kind": "intervals", "rows": [row]})
+    ['    Pop  ·······················├──●───┤···  80.0 % (70.0–90.0 %, n = 50)']
+    """
+    if not found:
+        return []
+    rows = found["rows"][:ITEMS_SHOWN] if found["kind"] != "curve" else found["rows"][:: -(-len(found["rows"]) // 8)]
+    if found["kind"] == "intervals":
+        lines = [(row["name"], _line_of(row), interval(row) + " n too small" * row["thin"]) for row in rows]
+    elif found["kind"] == "bars":
+        most = max(row["value"] for row in found["rows"]) or 1
+        lines = [(row["name"], "█" * round(CHART * row["value"] / most), row["text"]) for row in rows]
+    else:
+        lines = [
+            (f"score ≥ {row['score']:.2f}", _line_of({**row, "high": row["estimate"]}), _bound(row)) for row in rows
+        ]
+    wide = min(max(len(name) for name, _, _ in lines), 40)
+    return [f"    {name[:wide].ljust(wide)}  {drawn.ljust(CHART)}  {text}".rstrip() for name, drawn, text in lines]
+
+
+def _line_of(row: dict[str, Any]) -> str:
+    """Draw an interval on a line from 0 to 100 %."""
+    low, middle, high = (round((CHART - 1) * row[name]) for name in ("low", "estimate", "high"))
+    line = ["·"] * low + ["─"] * (high - low + 1) + ["·"] * (CHART - high - 1)
+    line[low], line[high], line[middle] = "├", "┤", "●"
+    return "".join(line)
+
+
+def _bound(row: dict[str, Any]) -> str:
+    return f"{_percent(row['estimate'])} right, surely above {_percent(row['low'])} (n = {row['n']:,})"
 
 
 def _rows_text(found: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ into a file is plain data without NaN.
 """
 
 from workbench.metrics.accuracy import Accuracy, Usable, measure_accuracy, usable_for_accuracy
+from workbench.metrics.advice import prompt_advice, thin_categories, what_to_review
 from workbench.metrics.agreement import agreement
 from workbench.metrics.calibration import acceptance, calibrate, calibration
 from workbench.metrics.comparison import compare_iterations, with_pairs
@@ -53,11 +54,14 @@ __all__ = [
     "measure_accuracy",
     "overall_trend",
     "paired_difference",
+    "prompt_advice",
     "reviews_needed",
     "summarise_history",
+    "thin_categories",
     "usable_for_accuracy",
     "validation_document",
     "validation_stats",
+    "what_to_review",
     "wilson",
     "with_pairs",
 ]

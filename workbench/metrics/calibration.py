@@ -24,6 +24,7 @@ ENOUGH_FOR_STEPS = 300
 """From this many verdicts on, isotonic steps are fitted; below it, Platt's curve with its two numbers."""
 FOLDS = 5
 RESAMPLES = 1_000
+CURVE_POINTS = 40
 
 Flags = NDArray[np.bool_]
 
@@ -153,12 +154,14 @@ def acceptance(score: Numbers, right: Flags, drawn: Drawn, target: float) -> dic
 
     Returns:
         `target`; `score` (null where there is none); `precision` (estimate, low, n: the verdicts from that score on);
+        `curve` (the same from every score on, high to low, at most `CURVE_POINTS` of them: score, estimate, low, n);
         `note`, where there is no score.
     """
     scored = ~np.isnan(score) & (score != AMBIGUOUS_SCORE)
     score, right, drawn = score[scored], right[scored], drawn.among(scored)
     least = math.ceil(math.log(1 - CONFIDENCE) / math.log(target))
-    nothing = {"target": target, "score": None, "precision": None}
+    curve = [{"score": limit, **_precision(right, drawn, score >= limit)} for limit in _limits(score)]
+    nothing = {"target": target, "score": None, "precision": None, "curve": curve}
     if len(score) < least:
         more = f"{len(score)} verdicts with a score cannot show a precision of {100 * target:g} %"
         return {**nothing, "note": f"{more}: it takes at least {least}, even if all are right."}
@@ -168,10 +171,17 @@ def acceptance(score: Numbers, right: Flags, drawn: Drawn, target: float) -> dic
         found = _precision(right, drawn, score >= limit)
         if found["low"] < target:
             break
-        accepted = {"target": target, "score": float(limit), "precision": found, "note": None}
+        accepted = {**nothing, "score": float(limit), "precision": found, "note": None}
     first = _precision(right, drawn, score >= start)
     why = f"the {first['n']} most confident verdicts are {100 * first['estimate']:.1f} % right, surely only above"
     return accepted or {**nothing, "note": f"No score reaches {100 * target:g} %: {why} {100 * first['low']:.1f} %."}
+
+
+def _limits(score: Numbers) -> list[float]:
+    """Give the scores at which the curve is drawn, from high to low."""
+    known = np.unique(score)[::-1]
+    step = -(-len(known) // CURVE_POINTS)
+    return [float(limit) for limit in known[:: max(step, 1)]]
 
 
 def _precision(right: Flags, drawn: Drawn, above: Flags) -> dict[str, Any]:
@@ -185,27 +195,30 @@ def _precision(right: Flags, drawn: Drawn, above: Flags) -> dict[str, Any]:
     return {"estimate": estimated, "low": low, "n": n}
 
 
-def accepted_shares(accepted: Mapping[str, Any], predictions: pd.DataFrame, items: pd.DataFrame) -> dict[str, Any]:
-    """Say which share of all items, rows and absolute amount has the score from which on answers are accepted.
+def accepted_part(accepted: Mapping[str, Any], predictions: pd.DataFrame, items: pd.DataFrame) -> dict[str, Any]:
+    """Say how many items and rows and how much absolute amount has the score from which on answers are accepted.
 
-    An amount without any amounts is null; everything is null where there is no such score.
+    Gives `counts` and `shares` (of everything) of items, rows and amount. Without any amounts theirs are null;
+    everything is null where there is no such score.
     """
+    unknown: dict[str, Any] = {"items": None, "rows": None, "amount": None}
     if accepted["score"] is None:
-        return {"items": None, "rows": None, "amount": None}
+        return {"counts": unknown, "shares": unknown}
     table = predictions[["item_id", "score", "status"]].merge(items, on="item_id", how="left")
     taken = (table["score"] >= accepted["score"]) & ~table["status"].isin([Status.PENDING, Status.FAILED])
     sizes = {"items": pd.Series(1, index=table.index), "rows": table["n_rows"]}
     if "amount" in table:
         sizes["amount"] = pd.to_numeric(table["amount"], errors="coerce").abs().fillna(0.0)
     shares = {name: share(float(size[taken].sum()), float(size.sum())) for name, size in sizes.items()}
-    return {"items": None, "rows": None, "amount": None} | shares
+    counts = {name: size[taken].sum().item() for name, size in sizes.items() if shares[name] is not None}
+    return {"counts": unknown | counts, "shares": unknown | shares}
 
 
 def calibrate(judged: Judged, predictions: pd.DataFrame, items: pd.DataFrame, target: float) -> dict[str, Any]:
-    """Give `calibration` of metrics.json: what `calibration` tells, and `acceptance` with the `shares` it covers."""
+    """Give `calibration` of metrics.json: what `calibration` tells, and `acceptance` with what it covers."""
     accepted = acceptance(judged.score, judged.right, judged.drawn, target)
-    shares = accepted_shares(accepted, predictions, items)
+    part = accepted_part(accepted, predictions, items)
     return {
         **calibration(judged.score, judged.right, judged.drawn),
-        "acceptance": {**accepted, "shares": shares},
+        "acceptance": {**accepted, **part},
     }

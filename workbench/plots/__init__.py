@@ -1,5 +1,6 @@
 """Pictures of a run; every function gives a matplotlib figure that shows itself in a notebook."""
 
+from workbench.plots.charts import chart
 from workbench.plots.pictures import (
     Picture,
     accuracy,
@@ -16,6 +17,7 @@ __all__ = [
     "Picture",
     "accuracy",
     "categories",
+    "chart",
     "confusion",
     "deduplication",
     "moves",

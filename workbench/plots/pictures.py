@@ -105,7 +105,8 @@ def nothing(title: str, why: str) -> Picture:
     return start(0.9, title, why)
 
 
-def _short(name: str, limit: int = NAME_LIMIT) -> str:
+def short(name: str, limit: int = NAME_LIMIT) -> str:
+    """Cut a name that is too long for a picture."""
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 
@@ -113,7 +114,7 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequ
     """Draw horizontal bars, the first on top, with their value at the end."""
     places = np.arange(len(names))
     axes.barh(places, values, height=0.72, color=color)
-    axes.set_yticks(places, [_short(name) for name in names], parse_math=False)
+    axes.set_yticks(places, [short(name) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.4, -0.6)
     for place, value, text in zip(places, values, texts, strict=True):
         beside(axes, text, (max(value, 0.0), float(place)), 4)
@@ -320,7 +321,7 @@ def _confusion_matrix(accuracy: Mapping[str, Any]) -> tuple[list[str], Counts]:
         matrix[place[row["category"]], place[row["category"]]] = row["correct"]
     for pair in pairs:
         matrix[place[pair["true"]], place[pair["predicted"]]] = pair["n"]
-    return [_short(name, 30) for name in names], matrix
+    return [short(name, 30) for name in names], matrix
 
 
 def _write_cells(axes: Axes, matrix: Counts, shares: NDArray[np.float64]) -> None:
@@ -352,7 +353,7 @@ def moves(comparison: Mapping[str, Any]) -> Picture:
         note += f"; the {len(shown)} most frequent of {len(ways):,} changes"
     figure = start(1.25 + BAR * len(shown), title, note)
     axes = quiet(figure.subplots())
-    names = [f"{_short(way['from'], 30)} → {_short(way['to'], 30)}" for way in shown]
+    names = [f"{short(way['from'], 30)} → {short(way['to'], 30)}" for way in shown]
     counts = [way["items"] for way in shown]
     _bars(axes, names, counts, [f"{count:,}" for count in counts], BLUE)
     axes.set_yticks(range(len(names)), names, parse_math=False)

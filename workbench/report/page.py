@@ -27,16 +27,15 @@ def render(store: RunStore, run_id: str) -> str:
 
 
 def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
-    newest = store.newest(run_id, "predictions")
+    newest, summed = store.newest(run_id, "predictions"), summary(store, run_id)
     metrics = store.load(run_id, "metrics", newest)
-    history = store.load(run_id, "history")
     accuracy = metrics["accuracy"]
     comparison = store.load(run_id, "comparison", newest) if store.has(run_id, "comparison", newest) else None
     return {
         "version": __version__,
         "run": store.get(run_id),
         "manifest": store.manifest(run_id),
-        "summary": summary(store, run_id),
+        "summary": summed,
         "ingest": store.facts(run_id, "ingest"),
         "iterations": iterations(store, run_id),
         "metrics": metrics,
@@ -46,7 +45,9 @@ def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
             "deduplication": _picture(plots.deduplication(store.facts(run_id, "ingest"))),
             "categories": _picture(plots.categories(metrics)),
             "scores": _picture(plots.scores(store.load(run_id, "predictions", newest))),
-            "accuracy": _picture(plots.accuracy(history)) if accuracy else None,
+            "answers": {
+                each["key"]: _picture(plots.chart(each["chart"])) for each in summed["answers"] if each["chart"]
+            },
             "confusion": _picture(plots.confusion(accuracy)) if accuracy and accuracy["confused_pairs"] else None,
             "reliability": _picture(plots.reliability(metrics["calibration"])) if accuracy else None,
             "moves": _picture(plots.moves(comparison)) if comparison and comparison["items_changed"] else None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.records import RunState
-from workbench.report.words import accuracy_sentences, decision_sentences
+from workbench.report.answers import answers
+from workbench.report.words import decision_sentences
 from workbench.runs import RunStore
 from workbench.settings import shown
 
@@ -15,8 +16,9 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
 
     Returns:
         `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `iterations` (one
-        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `accuracy` and
-        `changes` (sentences on the newest iteration) and `next` (pairs of what and where); null = not known yet.
+        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `answers` (to
+        the six questions, of the newest iteration), `decisions` (sentences on who decided) and `next` (pairs of what and
+        where); null = not known yet.
     """
     run = store.get(run_id)
     read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}
@@ -29,8 +31,8 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
         "items": read.get("deduplicated_rows"),
         "efficiency_gain_pct": read.get("efficiency_gain_pct"),
         "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
-        "accuracy": [*_accuracy(store, run_id), *_decisions(store, run_id)],
-        "changes": _changes(store, run_id),
+        "answers": answers(store, run_id),
+        "decisions": _decisions(store, run_id),
         "next": _next(store, run_id, run.state),
     }
 
@@ -45,11 +47,6 @@ def _iteration(entry: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "seconds": entry["processing"]["seconds"]}
 
 
-def _accuracy(store: RunStore, run_id: str) -> list[str]:
-    newest = store.newest(run_id, "metrics")
-    return [] if newest is None else accuracy_sentences(store.load(run_id, "metrics", newest))
-
-
 def _decisions(store: RunStore, run_id: str) -> list[str]:
     """Say whose categories stand in the final table, and where the model has changed its mind against a person."""
     if not store.has(run_id, "classified"):
@@ -58,13 +55,6 @@ def _decisions(store: RunStore, run_id: str) -> list[str]:
     newest = store.newest(run_id, "review_items")
     again = len(store.load(run_id, "review_items", newest, columns=["item_id"])) if newest else 0
     return decision_sentences({str(who): int(n) for who, n in rows.items()}, again)
-
-
-def _changes(store: RunStore, run_id: str) -> list[str]:
-    newest = store.newest(run_id, "comparison")
-    if newest is None:
-        return []
-    return list(store.load(run_id, "comparison", newest)["recommendations"])
 
 
 def _next(store: RunStore, run_id: str, state: RunState) -> list[tuple[str, str]]:

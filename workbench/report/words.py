@@ -1,9 +1,11 @@
-"""What the numbers of an iteration say, in sentences: for the terminal, the page and the notebooks alike."""
+"""What the numbers of an iteration say, in sentences: for the terminal, the page, the notebooks and the dashboard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from workbench.metrics import best_iteration, overall_trend
 
 WEAKEST_SHOWN = 3
 
@@ -11,35 +13,116 @@ Facts = Mapping[str, Any]
 
 
 def accuracy_sentences(metrics: Facts) -> list[str]:
-    """Say how accurate an iteration is, how sure that is, and where it is weak.
+    """Say how accurate an iteration is and how sure that is.
 
     Args:
         metrics: metrics.json.
     """
     accuracy = metrics["accuracy"]
-    sentences = [_coverage(metrics)]
     if not accuracy:
-        return [*([note] if (note := metrics.get("accuracy_note")) else []), *sentences]
-    weak = [_macro(accuracy["macro_f1"]), *_weakest(accuracy)]
-    return [_three_ways(accuracy), *accuracy["notes"], *sentences, *weak, *_calibration(metrics["calibration"])]
+        note = metrics.get("accuracy_note") or "Nobody knows yet: no item of it was reviewed."
+        return [note, _coverage(metrics)]
+    left_out = [f"{reason} ({count:,})" for reason, count in accuracy["left_out"].items()]
+    told = [f"Verdicts are left out where the item {', '.join(left_out)}."] if left_out else []
+    return [_three_ways(accuracy), *accuracy["notes"], _coverage(metrics), *told]
 
 
-def _calibration(found: Facts) -> list[str]:
-    """Say what a score is worth, and from which score on answers may be accepted."""
-    accepted, ece = found["acceptance"], found["ece"]
-    told = [found["note"]] if found["note"] else []
+def trend_sentences(history: Sequence[Facts]) -> list[str]:
+    """Say where accuracy went over the iterations that were reviewed; nothing for fewer than two.
+
+    Args:
+        history: the entries of history.json.
+    """
+    measured = [entry["accuracy"] for entry in history]
+    reviewed = sum(bool(each) for each in measured)
+    if reviewed < 2:
+        return []
+    trend = {"stable": "no trend that the intervals would carry"}
+    told = trend.get(overall_trend(measured), f"a trend: {overall_trend(measured)}")
+    best = best_iteration(measured)
+    return [f"Over {reviewed} reviewed iterations there is {told}; iteration {best} has the highest lower bound."]
+
+
+def weak_sentences(metrics: Facts) -> list[str]:
+    """Say on which categories an iteration is weak, and of which nothing can be said."""
+    accuracy = metrics["accuracy"]
+    if not accuracy:
+        return ["Nobody knows before a review."]
+    thin = accuracy["macro_f1"]["thin"]
+    few = [f"n too small to say anything: {_few(thin)}."] if thin else []
+    return [*_weakest(accuracy), *_most_confused(accuracy), _macro(accuracy["macro_f1"]), *few]
+
+
+def _few(names: Sequence[str], shown: int = 8) -> str:
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def better_sentences(comparison: Facts) -> list[str]:
+    """Say whether an iteration is better than the one before, what moved and what it cost.
+
+    Args:
+        comparison: comparison.json.
+    """
+    cost = comparison["performance_comparison"]
+    told = [comparison["recommendations"][0]]
+    changed, compared = comparison["items_changed"], comparison["items_compared"]
+    told.append(f"{changed:,} of {compared:,} items changed their category.")
+    if cost["cost_difference"]:
+        told.append(f"It cost {abs(cost['cost_difference']):.4f} USD {_direction(cost['cost_difference'])}.")
+    elif cost["tokens_difference"]:
+        told.append(f"It took {abs(cost['tokens_difference']):,.0f} tokens {_direction(cost['tokens_difference'])}.")
+    return told
+
+
+def _direction(difference: float) -> str:
+    return "more" if difference > 0 else "less"
+
+
+def acceptance_sentences(calibration: Facts) -> list[str]:
+    """Say from which score on answers may be accepted without a review, and what a score is worth."""
+    accepted, ece = calibration["acceptance"], calibration["ece"]
+    told = [calibration["note"]] if calibration["note"] else []
     if ece:
         low, high = 100 * ece["low"], 100 * ece["high"]
         told.append(f"Scores are off by {100 * ece['estimate']:.0f} points on average ({low:.0f}–{high:.0f}).")
     if accepted["score"] is None:
-        return [*told, f"Nothing may be accepted without a review: {accepted['note']}"]
-    shares = {name: percent(value) for name, value in accepted["shares"].items() if value is not None}
-    covered = ", ".join(f"{value} of the {name}" for name, value in shares.items())
-    return [
-        *told,
-        f"From score {accepted['score']:.2f} on answers may be accepted without a review at a precision of "
-        f"{100 * accepted['target']:g} % (surely above {percent(accepted['precision']['low'])}): {covered}.",
+        return [f"Nothing may be accepted without a review: {accepted['note']}", *told]
+    covered = [
+        f"{_count(name, accepted['counts'][name])} ({percent(share)})"
+        for name, share in accepted["shares"].items()
+        if share is not None
     ]
+    return [
+        f"From score {accepted['score']:.2f} on answers may be accepted without a review at a precision of "
+        f"{100 * accepted['target']:g} % (surely above {percent(accepted['precision']['low'])}): {', '.join(covered)}.",
+        *told,
+    ]
+
+
+def _count(name: str, value: float) -> str:
+    return f"an amount of {value:,.2f}" if name == "amount" else f"{value:,.0f} {name}"
+
+
+def review_sentences(found: Sequence[Facts], measured: Facts, comparison: Facts | None) -> list[str]:
+    """Say what to review next and how much more of it.
+
+    Args:
+        found: what `metrics.what_to_review` gives.
+        measured: metrics.json.
+        comparison: comparison.json; null for a first iteration.
+    """
+    more = comparison["paired"]["review_more"] if comparison else None
+    told = [f"About {more:,} more verdicts would show whether this iteration is better than the last."] if more else []
+    if not measured["accuracy"]:
+        told.append("A sample, drawn by chance: 100 verdicts tell accuracy to about ten points, 400 to five.")
+    for each in found:
+        amount = f", an amount of {each['amount']:,.2f}" if each["amount"] is not None else ""
+        many = "items" if each["items"] > 1 else "item"
+        told.append(
+            f"{each['items']:,} unreviewed {many} ({each['rows']:,} rows{amount}) {each['why']}: "
+            f"`validate.strategy: {each['how']}` draws from them."
+        )
+    return told or ["Nothing stands out: a plain sample keeps the numbers fresh."]
 
 
 def decision_sentences(rows: Mapping[str, int], contradicted: int) -> list[str]:
@@ -67,7 +150,7 @@ def _three_ways(accuracy: Facts) -> str:
         parts.append(f"{_measured(accuracy['by_rows'])} of the rows")
     if accuracy["by_amount"]:
         parts.append(f"{_measured(accuracy['by_amount'])} of the amount (credit notes count by their absolute amount)")
-    return f"{', '.join(parts)}; 95 % intervals from {accuracy['n']:,} verdicts."
+    return f"{', '.join(parts)}; 95 % intervals from {accuracy['n']:,} verdict{'' if accuracy['n'] == 1 else 's'}."
 
 
 def _coverage(metrics: Facts) -> str:
@@ -83,17 +166,26 @@ def _macro(macro: Facts) -> str:
     if macro["estimate"] is None:
         return "There is no macro-F1: no verdict names a true category."
     thin = f"; n is too small in {len(macro['thin'])} of them" if macro["thin"] else ""
-    return f"Macro-F1 is {macro['estimate']:.2f} over {macro['categories']} categories with verdicts{thin}."
+    many = "categories" if macro["categories"] != 1 else "category"
+    return f"Macro-F1 is {macro['estimate']:.2f} over {macro['categories']} {many} with verdicts{thin}."
 
 
 def _weakest(accuracy: Facts) -> list[str]:
     """Name the categories that are surely weak: those whose upper bound is lowest, among those with enough verdicts."""
-    enough = [row for row in accuracy["by_category"] if not row["note"] and row["estimate"] < 1]
-    weak = sorted(enough, key=lambda row: (row["high"], row["category"]))[:WEAKEST_SHOWN]
+    enough = [row for row in accuracy["by_category"] if not row["note"]]
+    weak = sorted((row for row in enough if row["estimate"] < 1), key=lambda row: (row["high"], row["category"]))
+    if not enough:
+        return ["No category has enough verdicts yet to be called weak or strong."]
     if not weak:
-        return []
-    named = ", ".join(f"{row['category']} ({_measured(row)} found, n = {row['n']})" for row in weak)
+        return ["None that shows: all verdicts on the categories with enough of them are right."]
+    named = ", ".join(f"{row['category']} ({_measured(row)} found, n = {row['n']})" for row in weak[:WEAKEST_SHOWN])
     return [f"Weakest of the categories with enough verdicts: {named}."]
+
+
+def _most_confused(accuracy: Facts) -> list[str]:
+    pairs = [pair for pair in accuracy["confused_pairs"] if pair["n"] > 1][:WEAKEST_SHOWN]
+    named = ", ".join(f"{pair['true']} taken for {pair['predicted']} ({pair['n']})" for pair in pairs)
+    return [f"Most often: {named}."] if pairs else []
 
 
 def _measured(share: Facts) -> str:

@@ -1,0 +1,54 @@
+"""The six questions that a review answers: in words and with one chart, on the terminal and on the page alike."""
+
+import json
+
+import pytest
+
+from workbench import console, plots, report
+from workbench.parameters import load_parameters
+from workbench.runs import open_store
+
+KEYS = ["accuracy", "weak", "better", "accept", "review", "prompt"]
+
+
+@pytest.fixture
+def store(project):
+    return open_store()
+
+
+def test_after_a_review_all_six_questions_have_an_answer_in_words_and_a_chart(loop, project, store):
+    run = loop(load_parameters("run.yaml"), store)
+    found = report.answers(store, run.run_id)
+    assert [each["key"] for each in found] == KEYS
+    assert all(each["sentences"] and each["chart"] and each["chart"]["rows"] for each in found)
+    measured = store.load(run.run_id, "metrics", 2)
+    assert f"{100 * measured['accuracy']['estimate']:.1f} %" in found[0]["sentences"][0]
+    assert [row["name"] for row in found[0]["chart"]["rows"]][:2] == ["iteration 1", "iteration 2"]
+    assert {row["name"] for row in found[1]["chart"]["rows"]} == {
+        row["category"] for row in measured["accuracy"]["by_category"]
+    }
+    assert store.load(run.run_id, "comparison", 2)["paired"]["sentence"] in found[2]["sentences"]
+
+
+def test_terminal_page_and_chart_tell_the_same(loop, project, store):
+    run = loop(load_parameters("run.yaml"), store)
+    found = report.answers(store, run.run_id)
+    shown = " ".join(console.summary(report.summary(store, run.run_id)).split())
+    page = store.load(run.run_id, "report")
+    for each in found:
+        assert each["question"] in shown
+        assert each["question"] in page
+        assert " ".join(each["sentences"][0].split()) in shown
+        assert plots.to_svg(plots.chart(each["chart"])).startswith("<svg")
+        assert each["chart"]["title"] in page
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_before_a_review_the_answers_say_what_is_missing(loop, project, store):
+    run = loop(load_parameters("run.yaml", ["validate.gold_column=null"]), store)
+    told = {each["key"]: " ".join(each["sentences"]) for each in report.answers(store, run.run_id)}
+    assert "no item of it was reviewed" in told["accuracy"]
+    assert "no iteration before it" in told["better"]
+    assert "Nothing before a review" in told["accept"]
+    assert "cannot be told before a review" in told["prompt"]
+    assert report.answers(store, store.create({}, run_id="empty").run_id) == []

@@ -17,8 +17,8 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
     Returns:
         `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `iterations` (one
         line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `answers` (to
-        the six questions, of the newest iteration), `decisions` (sentences on who decided) and `next` (pairs of what and
-        where); null = not known yet.
+        the six questions, of the newest iteration), `decisions` (sentences on who decided) and `next` (pairs of what
+        and where); null = not known yet.
     """
     run = store.get(run_id)
     read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}

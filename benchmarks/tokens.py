@@ -68,9 +68,9 @@ def ours(chunk: list[Item], style: str, prompt: llm.Prompt) -> tuple[str, str]:
     for place, item in enumerate(chunk, start=1):
         reason = [reason_of(item, style)]
         if style in ("always", "short"):
-            rows.append([place, *reason, item[1], item[2]])
+            rows.append([place, reason, item[1], item[2]])
         else:
-            rows.append([place, item[1], item[2], *(reason if style == "low_confidence" and item[2] < 0.7 else [])])
+            rows.append([place, item[1], item[2], *([reason] if style == "low_confidence" and item[2] < 0.7 else [])])
     request = llm.Request(prompt, number([{FIELD: text} for text, _, _ in chunk]), style)
     return request.data, json.dumps({"results": rows}, ensure_ascii=False, separators=(",", ":"))
 

@@ -265,8 +265,8 @@ def as_asked(rows: list[Row], instructions: str) -> list[Any]:
     if '"why"' not in instructions:
         return [[row["id"], row["category"], row["score"]] for row in rows]
     if '[1,"name",0.9]' not in instructions:
-        return [[row["id"], row["reason"], row["category"], row["score"]] for row in rows]
-    return [[row["id"], row["category"], row["score"], *[row["reason"]] * (row["score"] < 0.7)] for row in rows]
+        return [[row["id"], [row["reason"]], row["category"], row["score"]] for row in rows]
+    return [[row["id"], row["category"], row["score"], *[[row["reason"]]] * (row["score"] < 0.7)] for row in rows]
 
 
 def completion(call: Call, answer: Answer, faults: Sequence[str]) -> dict[str, Any]:

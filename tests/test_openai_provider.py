@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 
+import jsonschema
 import pytest
 from openai_server import KEY, MODEL, OpenAIServer
 
@@ -31,7 +32,7 @@ def test_an_answer_comes_with_what_it_has_cost():
         provider = provider_of(server)
         provider.complete(REQUEST)
         response = provider.complete(REQUEST)
-    assert json.loads(response.text)["results"][1] == [2, "taxi 2", "Viajes", 0.9]
+    assert json.loads(response.text)["results"][1] == [2, ["taxi 2"], "Viajes", 0.9]
     assert not response.truncated
     assert (response.usage.calls, server.peak) == (1, 1)
     assert 0 < response.usage.cached_tokens < response.usage.input_tokens
@@ -59,6 +60,22 @@ def test_the_schema_has_the_categories_as_an_enum():
     assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
     assert '"enum": ["Pop", "Viajes", "Otros", "Indeterminado"]' in json.dumps(form)
     assert "temperature" not in server.calls[0].body
+
+
+@pytest.mark.parametrize("reason", ["always", "short", "low_confidence", "never"])
+def test_the_schema_lets_no_text_through_as_a_category_but_the_categories_whatever_reasons_are_asked_for(reason):
+    request = Request(PROMPT, REQUEST.items, reason)
+    with OpenAIServer() as server:
+        provider = provider_of(server)
+        said = provider.complete(request).text
+        provider.complete(Request(PROMPT, number([{"cleanText": "renta"}]), reason))
+    first, second = (call.body["response_format"] for call in server.calls)
+    assert json.dumps(first) == json.dumps(second)
+    schema = first["json_schema"]["schema"]
+    jsonschema.validate(json.loads(said), schema)
+    for wrong in ("Marketing", "pop", "why"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(json.loads(said.replace('"Pop"', f'"{wrong}"')), schema)
 
 
 @pytest.mark.parametrize(

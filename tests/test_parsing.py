@@ -217,13 +217,19 @@ def test_whatever_a_model_says_every_item_is_either_good_or_has_a_fault(said, cu
 @pytest.mark.parametrize(
     ("row", "answer"),
     [
+        ([1, ["why"], "Pop", 0.9], ("Pop", "why", 0.9)),
+        ([1, "Pop", 0.5, ["why"]], ("Pop", "why", 0.5)),
+        ([1, "Pop", ["why", "so"], 0.5], ("Pop", "why so", 0.5)),
+        ([1, [], "Pop", 0.9], ("Pop", "", 0.9)),
+        ([1, ["Viajes"], "Pop", 0.9], ("Pop", "Viajes", 0.9)),
+        ([1, ["why"], "Indeterminado"], ("Indeterminado", "why", -1.0)),
         ([1, "why", "Pop", 0.9], ("Pop", "why", 0.9)),
         ([1, "Pop", 0.9], ("Pop", "", 0.9)),
         ([1, "Pop", 0.5, "why"], ("Pop", "why", 0.5)),
         ([1, None, "Pop", 0.9], ("Pop", "", 0.9)),
         (["1", "why", " POP ", "0.9"], ("Pop", "why", 0.9)),
         ([1, "why", "Indeterminado", -1], ("Indeterminado", "why", -1.0)),
-        ([1, "Viajes", "Pop", 1], ("Pop", "Viajes", 1.0)),
+        ([1, "Pop", "Pop", 1], ("Pop", "Pop", 1.0)),
     ],
 )
 def test_a_row_is_read_by_what_stands_right_before_its_score(row, answer):
@@ -231,7 +237,21 @@ def test_a_row_is_read_by_what_stands_right_before_its_score(row, answer):
 
 
 @pytest.mark.parametrize(
-    "row", [[1, "Pop", "why", 0.9], [1, "why", "Pop"], [1, "Pop", 7], [1, 0.9, "Pop"], [1, True, "Pop"]]
+    "row",
+    [
+        [1, "Pop", "why", 0.9],
+        [1, "why", "Pop"],
+        [1, "Pop", 7],
+        [1, 0.9, "Pop"],
+        [1, True, "Pop"],
+        [1, ["Pop"], 0.9],
+        [1, ["why"], "Pop", "Viajes", 0.9],
+        [1, ["why"], "Viajes", 0.9, "Pop"],
+        [1, ["why"], "why", "Pop", 0.9],
+        [1, "viajes", "Pop", 0.9],
+        [1, ["why"], ["Pop"], 0.9],
+        [["why"], "Pop", 0.9],
+    ],
 )
 def test_a_row_that_is_not_as_asked_is_never_guessed(row):
     parsed = parse(results(row), 1)

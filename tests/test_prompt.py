@@ -145,7 +145,7 @@ def test_a_request_gives_its_items_as_a_table_that_no_text_can_leave():
     assert request.instructions == small().render()
 
 
-@pytest.mark.parametrize(("reason", "row"), [("always", '[1,"why","name",0.9]'), ("never", '[[1,"name",0.9],…]')])
+@pytest.mark.parametrize(("reason", "row"), [("always", '[1,["why"],"name",0.9]'), ("never", '[[1,"name",0.9],…]')])
 def test_the_answer_format_asks_for_reasons_only_where_they_are_wanted(reason, row):
     text = small().render(reason)
     assert row in text

@@ -302,8 +302,9 @@ class Classifier:
             desk.size.too_slow(len(chunk))
         if isinstance(error, Transient):
             desk.pace.broke_down()
-            decision.wait = backoff(chunk.tries + 1, limits.backoff_seconds, limits.backoff_seconds)
         gives_up = not decision.again or decision.again[0].questions != chunk.questions
+        if isinstance(error, Transient) and not gives_up:  # a half is another question, and need not wait
+            decision.wait = backoff(chunk.tries + 1, limits.backoff_seconds, limits.backoff_seconds)
         if gives_up and not (isinstance(error, TooLong) and decision.again):
             desk.breaker.failed(chunk, error)
         return decision

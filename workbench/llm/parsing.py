@@ -31,7 +31,8 @@ _OPENING = re.compile(r"[{\[]")
 _LONGEST_REASON = 1000
 
 Entry = dict[str, list[Any]]
-"""The distinct values that one entry of an answer gives for each of our fields."""
+"""The distinct values that one entry of an answer gives for each of our fields; `beside`: the texts of a row without
+brackets that stand beside its category, a reason or a second category."""
 
 
 class GoodAnswer(NamedTuple):
@@ -133,21 +134,30 @@ def _entries_of(value: Any) -> Iterator[Entry]:
 
 
 def _row(values: list[Any]) -> Entry | None:
-    """Read `[id, reason, category, score]`, also without the reason or with the reason last; None for other lists.
+    """Read `[id, [reason], category, score]`, also without the reason, with the reason last or out of its brackets.
 
-    The category is what stands right before the score, wherever the reason stands.
+    None for other lists. The category is what stands right before the score. Where the reason has brackets every plain
+    text is a category; where it has none, the other plain text is the reason, unless it is a category too.
     """
-    if len(values) < 3 or _number(values[0]) is None or any(isinstance(value, list | _Pairs) for value in values):
+    bracketed = [value for value in values if _is_reason(value)]
+    flat = [value for value in values if value is not None and not _is_reason(value)]
+    if len(flat) < 2 or _number(flat[0]) is None or any(isinstance(value, list | _Pairs) for value in flat):
         return None
-    rest = [value for value in values[1:] if value is not None]
-    if not any(isinstance(value, str) for value in rest):
+    rest = flat[1:]
+    if len(rest) + len(bracketed) < 2 or not any(isinstance(value, str) for value in rest):
         return None
     at = next((place for place, value in enumerate(rest) if not isinstance(value, str)), len(rest) - 1)
     if at > 0 and _number(rest[at]) is not None:
-        named, reasons, scores = rest[at - 1 : at], rest[: at - 1] + rest[at + 1 :], rest[at : at + 1]
+        named, others, scores = rest[at - 1 : at], rest[: at - 1] + rest[at + 1 :], rest[at : at + 1]
     else:
-        named, reasons, scores = rest[-1:], rest[:-1], []
-    return {"id": values[:1], "category": named, "reason": reasons, "score": scores}
+        named, others, scores = rest[-1:], rest[:-1], []
+    if bracketed:
+        return {"id": flat[:1], "category": [*named, *others], "reason": [" ".join(bracketed[0])], "score": scores}
+    return {"id": flat[:1], "category": named, "reason": others, "beside": others, "score": scores}
+
+
+def _is_reason(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def _normalised(pairs: _Pairs) -> Entry:
@@ -186,6 +196,9 @@ def _read(entry: Entry, prompt: Prompt) -> GoodAnswer | str:
     category = _read_category(entry.get("category", []), prompt)
     if category is None:
         return _category_fault(entry.get("category", []))
+    beside = [value for value in entry.get("beside", []) if isinstance(value, str)]
+    if any(prompt.find_category(value) not in (None, category) for value in beside):
+        return _category_fault([*beside, *entry["category"]])
     reason = _plain(next((value for value in entry.get("reason", []) if isinstance(value, str)), ""))
     if category == prompt.unclassifiable:
         return GoodAnswer(category, reason, AMBIGUOUS_SCORE)

@@ -82,9 +82,9 @@ def _span(low: float, high: float) -> str:
 
 
 _ROWS = {
-    "always": '[1,"why","name",0.9]',
-    "short": '[1,"why","name",0.9]',
-    "low_confidence": '[1,"name",0.9],[2,"name",0.5,"why"]',
+    "always": '[1,["why"],"name",0.9]',
+    "short": '[1,["why"],"name",0.9]',
+    "low_confidence": '[1,"name",0.9],[2,"name",0.5,["why"]]',
     "never": '[1,"name",0.9]',
 }
 _WISHES = {
@@ -116,9 +116,13 @@ def _answer_format(prompt: Prompt, reason: str) -> list[str]:
 
 
 def answer_schema(prompt: Prompt, reason: str = "always") -> dict[str, Any]:
-    """Give the JSON schema of an answer: the same for every chunk, with the categories as an enum."""
+    """Give the JSON schema of an answer: the same for every chunk, with the categories as an enum.
+
+    A reason stands in brackets of its own, so that the only plain text that a row may hold is a category: that binds
+    it at the price of one token for each item. Strict schemas cannot say what stands where in an array.
+    """
     parts: list[dict[str, Any]] = [{"type": "number"}, {"type": "string", "enum": prompt.category_names}]
-    parts += [] if reason == "never" else [{"type": "string"}]
+    parts += [] if reason == "never" else [{"type": "array", "items": {"type": "string"}}]
     rows = {"type": "array", "items": {"type": "array", "items": {"anyOf": parts}}}
     return {"type": "object", "properties": {"results": rows}, "required": ["results"], "additionalProperties": False}
 

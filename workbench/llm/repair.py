@@ -2,7 +2,8 @@
 
 - From a partly good answer only the other items are asked again, pooled with those of other chunks.
 - Where a whole call brought nothing, it is halved, until the item that spoils it stands alone.
-- A breakdown is tried again after a while. If other calls succeed meanwhile, the chunk itself is suspected sooner.
+- A breakdown is tried again after a while. If other calls succeed meanwhile, the chunk itself is suspected sooner, and
+  of its halves the one that breaks down in the same way is halved at once.
 - An item has failed when it stood alone and its attempts are used up, or when asking the same again cannot help.
 """
 
@@ -34,7 +35,9 @@ class Chunk:
     level: int = 0
     """How often it was halved; 0 = never."""
     answers_before: int = 0
-    """Good calls, of all chunks, before the first breakdown of this one."""
+    """Good calls, of all chunks, before the first breakdown of this one, or of the one that it is a part of."""
+    breakdown: type[CallFailed] | None = None
+    """What the latest breakdown was, also of the chunk that it is a part of."""
 
     def __len__(self) -> int:
         """Count the questions."""
@@ -73,21 +76,33 @@ def after_failure(chunk: Chunk, error: CallFailed, max_retries: int, good_calls:
         return Decision(again=[chunk])
     counted = replace(chunk, attempts=chunk.attempts + 1)
     if isinstance(error, Transient):
-        tries = chunk.tries + 1
-        before = chunk.answers_before if chunk.tries else good_calls
-        if tries < _patience(chunk, max_retries, before, good_calls):
-            return Decision(again=[replace(counted, tries=tries, answers_before=before)])
+        is_first = chunk.breakdown is None
+        counted = replace(
+            counted, answers_before=good_calls if is_first else chunk.answers_before, breakdown=type(error)
+        )
+        is_known = chunk.level > 0 and chunk.breakdown is type(error) and good_calls > counted.answers_before
+        patience = _known_patience(chunk, max_retries) if is_known else _patience(counted, max_retries, good_calls)
+        if chunk.tries + 1 < patience:
+            return Decision(again=[replace(counted, tries=chunk.tries + 1)])
     may_split = max_retries > 0 or not isinstance(error, Rejected | Transient)
     if len(chunk) == 1 or not may_split:
         return Decision(failed=[(question, error.message.rstrip(".")) for question in chunk.questions])
     return Decision(again=halves(replace(counted, tries=0)))
 
 
-def _patience(chunk: Chunk, max_retries: int, before: int, good_calls: int) -> int:
+def _known_patience(chunk: Chunk, max_retries: int) -> int:
+    """Give how many breakdowns a part is allowed of a chunk that broke down in the same way while others succeeded."""
+    if len(chunk) > 1:
+        return 1
+    before_it_stood_alone = chunk.attempts - chunk.tries
+    return max(_SUSPECT_AFTER, max_retries + 1 - before_it_stood_alone)
+
+
+def _patience(chunk: Chunk, max_retries: int, good_calls: int) -> int:
     """Give how many breakdowns in all a chunk is allowed."""
     if chunk.level:
         return max_retries + 1 if len(chunk) == 1 else _SUSPECT_AFTER
-    if good_calls == before:
+    if good_calls == chunk.answers_before:
         return max_retries + 1 + (_OUTAGE_PATIENCE if good_calls and max_retries else 0)
     return max_retries + 1 if len(chunk) == 1 else min(_SUSPECT_AFTER, max_retries + 1)
 

@@ -1,7 +1,7 @@
 """What answers a chunk: the `Provider` protocol, what goes in and comes out, and the providers by name.
 
 Every provider speaks the same answer protocol, one JSON object, whose entries belong to the items by their id: rows, as
-in `{"results":[[1,"why","Pop",0.9], …]}`, or objects, as in `{"results":[{"id":1,"reason":"why","category":"Pop",
+in `{"results":[[1,["why"],"Pop",0.9], …]}`, or objects, as in `{"results":[{"id":1,"reason":"why","category":"Pop",
 "score":0.9}, …]}`.
 """
 

@@ -3,7 +3,7 @@
 Start with `tables.py` (the doors). A format is one module that registers a scanner under its suffixes in `formats.py`.
 """
 
-from workbench.readers import delimited, json_records, workbooks  # noqa: F401  (the formats take their seats)
+from workbench.readers import cfdi, delimited, json_records, workbooks  # noqa: F401  (the formats take their seats)
 from workbench.readers.amounts import amounts
 from workbench.readers.faults import FileFault
 from workbench.readers.formats import SUFFIXES, ReadingOptions

@@ -68,6 +68,12 @@ def make_table(columns: Sequence[Column], arrays: Sequence[pa.Array | pa.Chunked
     return pa.Table.from_arrays(list(arrays), names=[column.name for column in columns])
 
 
+def rows_table(rows: Sequence[tuple[Any, ...]], columns: Sequence[Column]) -> pa.Table:
+    """Make a table of rows that hold their values in the order of the columns."""
+    cells = zip(zip(*rows, strict=True), columns, strict=True)
+    return make_table(columns, [pa.array(values, ARROW_TYPES[column.kind]) for values, column in cells])
+
+
 def frames(tables: Iterable[pa.Table], columns: Sequence[Column], rows: int) -> Iterator[pd.DataFrame]:
     """Cut tables into frames of `rows` rows (the last one may be shorter) whose index goes on."""
     start = 0

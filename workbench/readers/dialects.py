@@ -13,7 +13,9 @@ from workbench.errors import ReadError
 from workbench.readers.encodings import TextFile
 from workbench.readers.headers import SAMPLE_ROWS, choose_header
 
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|", "~")
+UNQUOTED = "~"
+"""The SAT's bulk download puts no quotes around anything: those in it are part of names."""
 NO_DELIMITER = "\x1f"
 """Stands in where a file has one column: a character that no text has."""
 SAMPLE_CHARACTERS = 1 << 18
@@ -74,7 +76,7 @@ def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, q
     if declared:
         lines[0] = "\n"  # Excel's own way to name the delimiter is not a row
     character = _checked(delimiter) or (declared.group(1) if declared else None)
-    dialect = Dialect(character or NO_DELIMITER, quoted)
+    dialect = Dialect(character or NO_DELIMITER, quoted and character != UNQUOTED)
     dialect = dialect if character else _found(lines, whole, dialect)
     dialect = _with_blanks(lines, whole, dialect)
     sample = _sample(lines, whole, dialect, len(lines))
@@ -108,7 +110,10 @@ def _sample(lines: list[str], whole: bool, dialect: Dialect, limit: int = SAMPLE
 
 def _found(lines: list[str], whole: bool, dialect: Dialect) -> Dialect:
     """Choose the delimiter that cuts most rows into the same number of cells, if any does so convincingly."""
-    candidates = [replace(dialect, delimiter=delimiter) for delimiter in DELIMITERS]
+    candidates = [
+        replace(dialect, delimiter=delimiter, quoted=dialect.quoted and delimiter != UNQUOTED)
+        for delimiter in DELIMITERS
+    ]
     ranked = [(_consistency(_sample(lines, whole, candidate).rows), candidate) for candidate in candidates]
     best, chosen = max(ranked, key=lambda pair: pair[0])
     return chosen if best[0] else dialect

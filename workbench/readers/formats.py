@@ -5,7 +5,7 @@ A format takes its seat by registering a scanner under each of its suffixes; not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypedDict
@@ -62,7 +62,7 @@ class Scan:
 
 
 Scanner: TypeAlias = Callable[[Path, Options], Scan]
-RecordReader: TypeAlias = Callable[[BinaryIO, str], list[tuple[Any, ...]]]
+RecordReader: TypeAlias = Callable[[BinaryIO, str], Sequence[tuple[Any, ...]]]
 """Reads the rows of one file, given as a stream and by its name; raises ReadError."""
 
 

@@ -14,15 +14,13 @@ import pyarrow as pa
 
 from workbench.errors import ReadError, UsageError
 from workbench.readers.archives import Opener
-from workbench.readers.columns import ARROW_TYPES, Column, as_frame, make_table
+from workbench.readers.columns import Column, as_frame, rows_table
 from workbench.readers.faults import FileFault, border
 from workbench.readers.formats import SUFFIXES, Format, Options, ReadingOptions, scan
 from workbench.readers.places import is_url
 from workbench.readers.sources import Source
 
 BATCH_ROWS = 50_000
-_MEMBER_BYTES = 256 << 20
-"""A file of a format whose files are read as a whole may not be larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +155,6 @@ def _small(form: Format, group: Iterable[Source], opener: Opener, note: _Note) -
     pieces: list[_Piece] = []
     for source in group:
         try:
-            if source.size > _MEMBER_BYTES:
-                raise ReadError(f"{source.name} is larger than {_MEMBER_BYTES >> 20} MB.", hint="split it.")
             with border(source.name), opener.stream(source.path, source.members) as stream:
                 found = form.records(stream, source.name)
         except ReadError as fault:
@@ -167,15 +163,10 @@ def _small(form: Format, group: Iterable[Source], opener: Opener, note: _Note) -
         held += found
         pieces.append(_Piece(source, 1, len(found), len(found)))
         if len(held) >= BATCH_ROWS // 10:
-            yield _table(held, form.columns), form.columns, pieces
+            yield rows_table(held, form.columns), form.columns, pieces
             held, pieces = [], []
     if held:
-        yield _table(held, form.columns), form.columns, pieces
-
-
-def _table(rows: Sequence[tuple[Any, ...]], columns: Sequence[Column]) -> pa.Table:
-    arrays = zip(zip(*rows, strict=True), columns, strict=True)
-    return make_table(columns, [pa.array(values, ARROW_TYPES[column.kind]) for values, column in arrays])
+        yield rows_table(held, form.columns), form.columns, pieces
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,11 +20,16 @@ CHANGED = ("fixed_items", "broken_items")
 
 def prompt_of(run: Run, store: RunStore, iteration: int) -> llm.Prompt:
     """Load the prompt of an iteration; before it is classified, the one that it will start from."""
+    return llm.load_prompt(prompt_file(run, store, iteration))
+
+
+def prompt_file(run: Run, store: RunStore, iteration: int) -> Path:
+    """Say where the prompt of an iteration lies; before it is classified, the one that it will start from."""
     if store.has(run.run_id, "prompt", iteration):
-        return llm.load_prompt(store.path(run.run_id, "prompt", iteration))
+        return store.path(run.run_id, "prompt", iteration)
     if iteration == 1:
-        return llm.load_prompt(find_file(parameters_of(run).classify.prompt))
-    return llm.load_prompt(store.path(run.run_id, "refined_prompt", iteration - 1))
+        return find_file(parameters_of(run).classify.prompt)
+    return store.path(run.run_id, "refined_prompt", iteration - 1)
 
 
 def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:

@@ -40,7 +40,7 @@ from workbench.errors import Interrupted, NotebookFailed, ParameterError, Verdic
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState
 from workbench.runs import RunStore
-from workbench.settings import shipped_folder, shown
+from workbench.settings import EXECUTED, shipped_folder, shown
 
 ENGINE = "workbench-strict"
 NOTEBOOKS = {"ingest": "01_ingest", "classify": "02_classify", "validate": "03_validate", "refine": "04_refine"}
@@ -280,6 +280,7 @@ class OwnKernel(AsyncKernelManager):
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             display_name="workbench",
             language="python",
+            env={EXECUTED: "1"},
         )
 
 

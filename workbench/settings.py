@@ -9,6 +9,9 @@ from workbench.errors import UsageError
 
 PACKAGE = Path(__file__).parent
 
+EXECUTED = "WORKBENCH_EXECUTED"
+"""Environment variable that is set where a notebook is executed with nobody looking on."""
+
 
 def runs_folder() -> Path:
     """The folder of all runs: `WORKBENCH_RUNS`, or `runs` in the working directory."""

@@ -27,7 +27,7 @@ from workbench import (
 )
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
-from workbench.measuring import compare, measure, prompt_of, texts_of
+from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
 from workbench.parameters import Parameters, RefineSection, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run
 from workbench.runs import RunStore
@@ -37,7 +37,7 @@ from workbench.stages import STAGES, Notes, Show, Step, due, next_step, paramete
 
 __all__ = [
     "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review", "parameters_of",
-    "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of", "validate",
+    "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of", "validate",
     "with_verdicts",
 ]  # fmt: skip
 

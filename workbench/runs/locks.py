@@ -18,6 +18,8 @@ from workbench.runs.artifacts import mapped_errors
 
 LOCK = ".lock"
 """The run's own lock, in its folder."""
+STAGE_LOCK = ".stage.lock"
+"""Held by the kernel or notebook that performs a stage."""
 
 _POLL_SECONDS = 0.05
 
@@ -59,6 +61,12 @@ def is_held(path: Path) -> bool:
         if file is not None:
             os.close(file)
         return file is None
+
+
+def worker(path: Path) -> int | None:
+    """Give the process on this machine that holds the lock of that file, if there is one."""
+    holder = _holder(path) if is_held(path) else {}
+    return int(str(holder["pid"])) if holder and holder["host"] == socket.gethostname() else None
 
 
 def _take(path: Path, what: str, wait_seconds: float) -> bool:

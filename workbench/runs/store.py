@@ -26,7 +26,7 @@ from workbench.runs.artifacts import sweep
 from workbench.runs.catalogue import Level, check_stage, get_artifact, load_value, of_stage, place, save_value
 from workbench.runs.database import Database
 from workbench.runs.listing import list_frame
-from workbench.runs.locks import LOCK, file_lock
+from workbench.runs.locks import LOCK, STAGE_LOCK, file_lock, worker
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
 from workbench.runs.rows import RunRows, described, row_to_change
@@ -291,12 +291,17 @@ class RunStore(RunRows):
         Taking the run's own lock sweeps away what killed processes left half-written. Raises RunLocked.
         """
         folder = self._folder(run_id)
-        path = folder / (LOCK if name == "run" else f".{name}.lock")
+        path = folder / (LOCK if name == "run" else f".{name}{LOCK}")
         what = f"run {run_id!r}" if name == "run" else f"the {name} lock of run {run_id!r}"
         with file_lock(path, what, wait_seconds) as first:
             if first and name == "run":
                 sweep(folder)
             yield
+
+    def worker(self, run_id: str) -> int | None:
+        """Give the process on this machine that works on a run, or on one of its stages alone; None if nobody does."""
+        folder = self._folder(run_id)
+        return worker(folder / LOCK) or worker(folder / STAGE_LOCK)
 
     def log(self, run_id: str) -> logging.Logger:
         """Give the logger `workbench.run.<run_id>`, which writes `run.log` in the run's folder as JSON lines."""

@@ -1,5 +1,43 @@
-"""What people see in a notebook besides tables and plots."""
+"""What people click on and look at in a notebook; each also works alone: `from workbench.widgets import FilePicker`.
 
-from workbench.widgets.progress import ProgressLine
+Every widget is imported when it is first asked for, since the dashboard for reviewers must not load what others need.
+"""
 
-__all__ = ["ProgressLine"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.widgets.cleaning import CleaningPreview
+    from workbench.widgets.explorer import IterationExplorer
+    from workbench.widgets.files import FilePicker
+    from workbench.widgets.monitor import ClassificationMonitor
+    from workbench.widgets.progress import ProgressLine
+    from workbench.widgets.prompts import PromptEditor
+    from workbench.widgets.tabs import Workbench
+
+__all__ = [
+    "ClassificationMonitor",
+    "CleaningPreview",
+    "FilePicker",
+    "IterationExplorer",
+    "ProgressLine",
+    "PromptEditor",
+    "Workbench",
+]
+_MODULES = {
+    "ClassificationMonitor": "monitor",
+    "CleaningPreview": "cleaning",
+    "FilePicker": "files",
+    "IterationExplorer": "explorer",
+    "ProgressLine": "progress",
+    "PromptEditor": "prompts",
+    "Workbench": "tabs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

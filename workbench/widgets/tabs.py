@@ -1,0 +1,222 @@
+"""The loop by clicking, in three tabs: data and cleaning, pipeline, validation.
+
+What is clicked together is a parameters file like any other, and the run is `workbench run` in the background: the
+notebook may be closed and opened again, and the same file runs on a schedule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+from IPython.display import FileLink, display
+
+from workbench import dedup, llm, sampling
+from workbench.errors import UsageError
+from workbench.parameters import Parameters, load_parameters, parse_parameters
+from workbench.records import RunState
+from workbench.runs import RunStore, open_store
+from workbench.settings import find_file, shown
+from workbench.widgets.background import write_parameters
+from workbench.widgets.cleaning import CleaningPreview
+from workbench.widgets.explorer import IterationExplorer
+from workbench.widgets.files import FilePicker
+from workbench.widgets.monitor import ClassificationMonitor
+from workbench.widgets.panel import Panel, button, guarded
+from workbench.widgets.prompts import PromptEditor
+
+PROMPT = "parameters/prompts/business_expenses.yaml"
+
+
+class Workbench(Panel):
+    """Files → cleaning → prompt → run → review, without writing YAML."""
+
+    def __init__(self, parameters_file: str = "parameters/demo.yaml") -> None:
+        """Begin with the values of a parameters file; the newest run, if there is one, is found again."""
+        super().__init__()
+        self._store = open_store()
+        self._start = load_parameters(find_file(parameters_file))
+        self.data = DataTab(self._start)
+        self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._opened)
+        self.validation = ValidationTab(self._store)
+        tabs = {"1 · Data and cleaning": self.data, "2 · Pipeline": self.pipeline, "3 · Validation": self.validation}
+        self._tabs = w.Tab([tab.box for tab in tabs.values()], titles=tuple(tabs))
+        self._tabs.observe(self._turned, "selected_index")
+        self.fill(self._tabs)
+        if len(self._store.list()):
+            self._opened(self._store.latest().run_id)
+
+    def still(self) -> str:
+        """Say what is to be seen here."""
+        return "<p>Three tabs to click through: data and cleaning, pipeline, validation. Open it in JupyterLab.</p>"
+
+    def _parameters(self) -> Parameters:
+        told = self._start.to_dict()
+        for section, values in (*self.data.value.items(), *self.pipeline.value.items()):
+            told[section] = {**told[section], **values}
+        return parse_parameters(told, "what was clicked")
+
+    def _opened(self, run_id: str) -> None:
+        self.pipeline.open(run_id)
+        self.validation.run_id = run_id
+
+    @guarded
+    def _turned(self, *_: object) -> None:
+        if self._tabs.selected_index == 2:
+            self.validation.refresh()
+
+
+class DataTab(Panel):
+    """Which files, which columns, how they are cleaned, and what counts as the same."""
+
+    def __init__(self, start: Parameters) -> None:
+        super().__init__()
+        options = start.ingest
+        first = find_file(options.input[0])
+        folder = first.parent if first.parent.is_dir() else Path()
+        self._picker = FilePicker(str(folder), files=[Path(path).name for path in options.input])
+        self._picker.pick(options.columns, options.amount_column, start.validate_.gold_column)
+        self._same = w.Dropdown(options=list(dedup.STRATEGIES), value=options.deduplication, description="Same item")
+        self._preview: CleaningPreview | None = None
+        self._pipeline_name = options.pipeline
+        self._place = w.VBox()
+        self.fill(self._picker.box, self._same, button("Preview the cleaning", self._show), self._place)
+
+    @property
+    def value(self) -> dict[str, dict[str, Any]]:
+        """What was chosen, by section of the parameters file; raises UsageError where something is missing."""
+        picked = self._picker.value
+        if not picked["input"] or not picked["columns"]:
+            raise UsageError("no files or no columns are picked.", hint="pick them in the first tab.")
+        truth = picked.pop("gold_column")
+        pipeline = self._preview.pipeline if self._preview else self._pipeline_name
+        ingest = {**picked, "pipeline": pipeline, "deduplication": self._same.value}
+        return {"ingest": ingest, "validate": {"gold_column": truth}}
+
+    @guarded
+    def _show(self) -> None:
+        picked = self.value["ingest"]
+        if self._preview is None:
+            self._preview = CleaningPreview(picked["input"][0], picked["columns"], pipeline=self._pipeline_name)
+        else:
+            self._preview.open(picked["input"][0], picked["columns"])
+        self._place.children = (self._preview.box,)
+
+
+class PipelineTab(Panel):
+    """The prompt, who classifies, what it will cost, and the run."""
+
+    def __init__(self, start: Parameters, parameters: Any, store: RunStore, opened: Any) -> None:
+        super().__init__()
+        self._parameters, self._store, self._opened = parameters, store, opened
+        options = start.classify
+        self._editor = PromptEditor(find_file(options.prompt or PROMPT), reason=options.reason)
+        self._provider = w.Dropdown(options=list(llm.PROVIDERS), value=options.provider, description="Provider")
+        self._model = w.Text(options.model or "", description="Model")
+        self._chunk = w.BoundedIntText(options.chunk_size, min=1, max=1000, description="Items a call")
+        self._turns = w.BoundedIntText(start.run.iterations, min=1, max=50, description="Iterations")
+        self._sampling = w.Dropdown(
+            options=list(sampling.STRATEGIES), value=start.validate_.strategy, description="Sample"
+        )
+        self._size = w.BoundedIntText(start.validate_.sample_size, min=1, max=100_000, description="Sample size")
+        self._name = w.Text("my-run", description="Run name")
+        self._monitor: ClassificationMonitor | None = None
+        self._place = w.VBox()
+        rows = [[self._provider, self._model, self._chunk], [self._turns, self._sampling, self._size], [self._name]]
+        actions = [button("What will it cost?", self._estimate), button("Start the run", self._go, style="primary")]
+        actions.append(button("Go on with this run", self._resume))
+        self.fill(self._editor.box, *(w.HBox(row) for row in rows), w.HBox(actions), self._place)
+
+    @property
+    def value(self) -> dict[str, dict[str, Any]]:
+        """What was chosen, by section of the parameters file."""
+        return {
+            "run": {"name": self._name.value, "iterations": self._turns.value},
+            "classify": {
+                "prompt": shown(Path(self._editor.path).resolve()),
+                "provider": self._provider.value,
+                "model": self._model.value or None,
+                "chunk_size": self._chunk.value,
+            },
+            "validate": {"strategy": self._sampling.value, "sample_size": self._size.value},
+        }
+
+    def open(self, run_id: str) -> None:
+        """Look on at a run."""
+        if self._monitor is not None:
+            self._monitor.close()
+        self._monitor = ClassificationMonitor(run_id, store=self._store)
+        self._monitor.watch()
+        self._place.children = (self._monitor.box,)
+
+    @guarded
+    def _estimate(self) -> None:
+        from workbench import classification
+
+        self.say(str(classification.estimate_input(self._parameters(), self._store)))
+
+    @guarded
+    def _go(self) -> None:
+        from workbench import workflow
+
+        parameters = self._parameters()
+        run = workflow.start(parameters, self._store)
+        self._opened(run.run_id)
+        self._work(parameters)
+
+    @guarded
+    def _resume(self) -> None:
+        from workbench import workflow
+
+        if self._monitor is None:
+            raise UsageError("there is no run yet.", hint="start one.")
+        self._work(workflow.parameters_of(self._store.get(self._monitor.run.run_id)))
+
+    def _work(self, parameters: Parameters) -> None:
+        assert self._monitor is not None
+        file = write_parameters(parameters, Path("parameters") / f"{parameters.run.name}.yaml")
+        self._monitor.run.go(file)
+        self._monitor.watch()
+        self.say(f"the parameters are in {file}: `workbench run {file}` does the same again.")
+
+
+class ValidationTab(Panel):
+    """What people said and what it means: the sheet to fill in, the numbers, two iterations compared."""
+
+    def __init__(self, store: RunStore) -> None:
+        super().__init__()
+        self._store = store
+        self.run_id: str | None = None
+        self._numbers, self._links, self._place = w.HTML(), w.Output(), w.VBox()
+        self.fill(button("Look again", self.refresh), self._numbers, self._links, self._place)
+
+    @guarded
+    def refresh(self) -> None:
+        """Show what there is by now."""
+        from workbench import report
+
+        if self.run_id is None:
+            raise UsageError("there is no run yet.", hint="start one in the second tab.")
+        found = report.summary(self._store, self.run_id)
+        sentences = "".join(f"<p>{_escaped(sentence)}</p>" for sentence in [*found["accuracy"], *found["changes"]])
+        self._numbers.value = f"<h4>{self.run_id}: {found['state'].replace('_', ' ')}</h4>{sentences}"
+        self._link()
+        if self._store.newest(self.run_id, "predictions"):
+            self._place.children = (IterationExplorer(self.run_id, store=self._store).box,)
+
+    def _link(self) -> None:
+        run = self._store.get(self.run_id or "")
+        self._links.clear_output()
+        with self._links:
+            if run.state == RunState.AWAITING_REVIEW:
+                print(f"Review it in a terminal: workbench review {run.run_id}. Then go on in the second tab.")
+            for name in ("review_sheet", "report", "classified_workbook"):
+                if self._store.has(run.run_id, name):
+                    display(FileLink(shown(self._store.path(run.run_id, name))))  # type: ignore[no-untyped-call]
+
+
+def _escaped(text: str) -> str:
+    import html
+
+    return html.escape(text)

@@ -242,6 +242,13 @@ def _pairs(pairs: list[tuple[str, str]]) -> list[str]:
     return [f"  {name.ljust(wide)}  {text}" for name, text in pairs]
 
 
+def health(found: dict[str, Any]) -> str:
+    """Lay out `health.to_dict`: a line per part, and what to do about those that are ill."""
+    lines = [{name: check[name] for name in ("part", "health", "detail")} for check in found["checks"]]
+    hints = [f"{check['part']}: {check['hint']}" for check in found["checks"] if check["hint"]]
+    return "\n".join([table(pd.DataFrame(lines)), *(["", "What to do", *map(_wrapped, hints)] if hints else [])])
+
+
 def facts(title: str, found: dict[str, Any]) -> str:
     """Lay out the facts of a stage, one a line."""
     flat = [(name, _cell(value)) for name, value in found.items() if not isinstance(value, dict)]

@@ -178,7 +178,7 @@ class WandbTracker:
             job_type=subject.stage,
             config={"run_id": subject.run_id, "iteration": subject.iteration, **subject.config},
             dir=str(subject.folder),
-            mode=os.environ.get("WANDB_MODE") or ("online" if _has_wandb_key() else "offline"),  # type: ignore[arg-type]
+            mode=_wandb_mode(),  # type: ignore[arg-type]
             settings=wandb.Settings(**silent),  # type: ignore[arg-type]
         )
         self.where: str | None = str(Path(self._run.dir).parent) if self._run.offline else self._run.url
@@ -192,12 +192,12 @@ class WandbTracker:
         self._run.finish(exit_code=int(failed))
 
 
-def _has_wandb_key() -> bool:
-    """`wandb login` leaves the key in the netrc file."""
+def _wandb_mode() -> str:
+    """`WANDB_MODE`, or online where there is a key; `wandb login` leaves it in the netrc file."""
+    has_key = bool(os.environ.get("WANDB_API_KEY"))
     with suppress(OSError, netrc.NetrcParseError):
-        if netrc.netrc().authenticators("api.wandb.ai"):
-            return True
-    return bool(os.environ.get("WANDB_API_KEY"))
+        has_key = has_key or bool(netrc.netrc().authenticators("api.wandb.ai"))
+    return os.environ.get("WANDB_MODE") or ("online" if has_key else "offline")
 
 
 class MlflowTracker:
@@ -205,15 +205,10 @@ class MlflowTracker:
 
     def __init__(self, subject: Subject) -> None:
         """Begin a run."""
-        address = os.environ.get("MLFLOW_TRACKING_URI") or (subject.folder / "mlruns").as_uri()
-        if address.startswith("file:"):
-            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # the small package has no other local store
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        self._client, address = _mlflow(subject.folder)
         from mlflow.entities import Metric, Param
-        from mlflow.tracking import MlflowClient
 
         self._metric = Metric
-        self._client = MlflowClient(tracking_uri=address)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or PROJECT
         found = self._client.get_experiment_by_name(name)
         self.experiment = found.experiment_id if found else self._client.create_experiment(name)
@@ -234,6 +229,17 @@ class MlflowTracker:
     def finish(self, failed: bool = False) -> None:
         """Say how it ended."""
         self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
+
+
+def _mlflow(folder: Path) -> tuple[Any, str]:
+    """Give MLflow's client and its address."""
+    address = os.environ.get("MLFLOW_TRACKING_URI") or (folder / "mlruns").as_uri()
+    if address.startswith("file:"):
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # the small package has no other local store
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=address), address
 
 
 def _mlflow_name(name: str) -> str:
@@ -259,6 +265,19 @@ def check(name: str) -> None:
         raise MissingExtra(
             f"the tracker {name!r} is not installed.", hint=f"pip install 'datainspector-workbench[{name}]'"
         )
+
+
+def look(name: str, folder: Path) -> str:
+    """Say where a tracker would send its numbers now; MLflow is asked whether it is there, and raises if not."""
+    if name == "wandb":
+        project, entity = os.environ.get("WANDB_PROJECT") or PROJECT, os.environ.get("WANDB_ENTITY")
+        place = "/".join(part for part in (entity, project) if part)
+        return f"wandb, project {place}, {_wandb_mode()}"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    client, address = _mlflow(folder)
+    client.search_experiments(max_results=1)
+    return f"mlflow, {address}"
 
 
 class Background:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from workbench import __version__
-from workbench.cli import doors, files, loop, records
+from workbench.cli import doors, files, loop, records, upkeep
 from workbench.errors import WorkbenchError
 
 EPILOG = """\
@@ -59,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (loop, files, records, doors):
+    for group in (loop, files, records, doors, upkeep):
         group.add(commands)
     return parser

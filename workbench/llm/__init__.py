@@ -3,6 +3,7 @@
 from workbench.llm.budget import Budget, Estimate, Price, PriceList, estimate, load_prices
 from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
 from workbench.llm.classifier import Classifier, classify
+from workbench.llm.health import Check, Health, check_provider
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
 from workbench.llm.progress import Progress
@@ -16,10 +17,12 @@ __all__ = [
     "AnswerCache",
     "Budget",
     "Category",
+    "Check",
     "Classifier",
     "Estimate",
     "Example",
     "GoodAnswer",
+    "Health",
     "Limits",
     "MemoryCache",
     "NumberedItem",
@@ -36,6 +39,7 @@ __all__ = [
     "Usage",
     "WriteOnly",
     "answer_key",
+    "check_provider",
     "classify",
     "estimate",
     "estimate_tokens",

@@ -68,6 +68,11 @@ class RunStore(RunRows):
         """Close the database; a store that is not closed loses nothing."""
         self._database.close()
 
+    def ping(self) -> str:
+        """Take the write lock of the database and let it go; gives its place. Raises StorageError."""
+        with self._database.write():
+            return self._database.where
+
     # ---- runs
 
     def create(self, parameters: Mapping[str, Any], *, run_id: str | None = None, name: str = "run") -> Run:

@@ -77,6 +77,25 @@ class OpenAIProvider:
         """Endpoint, model and temperature: what decides an answer besides the prompt."""
         return json.dumps(["openai", self.base_url, self.model, self.temperature])
 
+    @property
+    def answer_format(self) -> str:
+        """What answers are held to, one of `FORMATS`; certain after the first answer."""
+        return self._format
+
+    def models(self) -> list[str] | None:
+        """List the models that the endpoint has; None where it answers, but has no such list. Raises ProviderError."""
+        try:
+            raw = self._client.models.with_raw_response.list()
+            return [str(each["id"]) for each in json.loads(raw.content)["data"]]
+        except openai.APIStatusError as error:
+            if error.status_code in (401, 402, 403, 429) or error.status_code >= 500:
+                raise openai_errors.mapped(error, self._place) from error
+            return None
+        except openai.OpenAIError as error:
+            raise openai_errors.mapped(error, self._place) from error
+        except (ValueError, TypeError, KeyError):
+            raise Unreachable(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
+
     def complete(self, request: Request) -> Response:
         """Answer one request; raises CallFailed for this call alone, ProviderError where no call can succeed."""
         refused: Rejected | None = None

@@ -62,7 +62,7 @@ def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(
     run = loop(parameters, store)
     paired = store.load(run.run_id, "comparison", 2)["paired"]
     validations = store.validations(run.run_id)
-    known = validations[(validations["iteration"] == 1) & (validations["pool"] == "prompt")]
+    known = validations[(validations["iteration"] == 1) & (validations["pool"] != "holdout")]
     assert paired["n"] == len(validations) - len(known)
     assert not {item["item_id"] for item in paired["fixed_items"] + paired["broken_items"]} & set(known["item_id"])
     assert all(item["text"] for item in paired["fixed_items"] + paired["broken_items"])
@@ -107,7 +107,9 @@ def test_an_item_smuggled_into_a_prompt_measures_neither_it_nor_its_descendants(
     store.path("one", "prompt", 3).write_text(yaml.safe_dump(clean, allow_unicode=True))
     for iteration in (2, 3):
         assert held in measuring._shown_items(run, store, iteration)
-        known = store.load("one", "metrics", iteration)["accuracy"]["left_out"]["is an example in the prompt"]
+        known = store.load("one", "metrics", iteration)["accuracy"]["left_out"][
+            "is in the prompt, or nearly the same as an example there"
+        ]
         assert known >= 1
     assert held not in {item["item_id"] for item in shared(workflow.compare(run, store, 1, 3))}
 

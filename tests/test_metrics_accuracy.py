@@ -7,7 +7,7 @@ from workbench.metrics import measure_accuracy, usable_for_accuracy, validation_
 from workbench.records import PREDICTION_COLUMNS, VALIDATION_COLUMNS
 
 
-def verdict(item, category="Pop", right=None, *, iteration=1, pool="dev", at=None):
+def verdict(item, category="Pop", right=None, *, iteration=1, pool="holdout", at=None):
     """Judge `category`: right without a correction, or wrong with `right` (False: wrong, nobody knows)."""
     corrected = right if isinstance(right, str) else None
     time = at or f"2025-01-{iteration:02d}T10:00:00.000000+00:00"
@@ -34,8 +34,8 @@ def test_an_iteration_is_measured_by_its_own_verdicts_of_every_pool():
 def test_a_later_iteration_is_not_measured_by_what_its_prompt_could_know():
     frame = validations(verdict("a", pool="prompt"), verdict("b", pool="dev"), verdict("c", pool="holdout"))
     usable = usable_for_accuracy(frame, iteration=2)
-    assert usable.frame["item_id"].tolist() == ["b", "c"]
-    assert usable.left_out == {"was known when the prompt was written": 1}
+    assert usable.frame["item_id"].tolist() == ["c"]
+    assert usable.left_out == {"was known when the prompt was written": 1, "took part in choosing the prompt": 1}
 
 
 def test_verdicts_of_later_iterations_measure_an_earlier_one():
@@ -52,7 +52,7 @@ def test_examples_of_the_prompt_never_measure_it():
     frame = validations(verdict("a", pool="holdout", iteration=2), verdict("b", pool="prompt"))
     usable = usable_for_accuracy(frame, iteration=2, example_item_ids=["a", "b"])
     assert usable.frame.empty
-    assert usable.left_out == {"is an example in the prompt": 2}
+    assert usable.left_out == {"is in the prompt, or nearly the same as an example there": 2}
 
 
 def test_the_newest_verdict_of_an_item_counts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from workbench import llm, metrics, refinery, sampling, tracking
 from workbench.errors import UsageError
+from workbench.likeness import near_any
 from workbench.records import CLEAN_PREFIX, Run, clean_text
 from workbench.runs import RunStore
 from workbench.settings import find_file
@@ -60,16 +62,20 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     _note_history(notes, prompt, measured)
 
 
-def _shown_items(run: Run, store: RunStore, iteration: int) -> list[str]:
-    """Find the items that a prompt or its ancestors show: those they name, and those that read like their examples."""
+def shown_items(run: Run, store: RunStore, prompts: Iterable[llm.Prompt]) -> list[str]:
+    """Find the reviewed items that prompts show: those they name, and those that say nearly the same as an example."""
     options = parameters_of(run).ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    prompts = [prompt_of(run, store, each) for each in range(1, iteration + 1)]
     examples = [example for prompt in prompts for example in prompt.examples]
     shown = {clean_text(pipeline.clean(field) for field in text.split(" | ")) for text in {e.text for e in examples}}
-    texts = texts_of(store, run.run_id)
-    named = {example.item_id for example in examples if example.item_id}
-    return sorted({*named, *texts.index[texts.isin(shown)]})
+    reviewed = store.validations(run.run_id)["item_id"].drop_duplicates()
+    near = near_any(list(texts_of(store, run.run_id)[reviewed]), sorted(shown))
+    return sorted({*reviewed[near], *(example.item_id for example in examples if example.item_id)})
+
+
+def _shown_items(run: Run, store: RunStore, iteration: int) -> list[str]:
+    """Find the reviewed items that the prompt of an iteration or an ancestor of it shows."""
+    return shown_items(run, store, (prompt_of(run, store, each) for each in range(1, iteration + 1)))
 
 
 def _design(run: Run, store: RunStore) -> pd.DataFrame:

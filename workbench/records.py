@@ -6,6 +6,8 @@ The field names here are the column names of the frames and of the database tabl
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -146,14 +148,40 @@ def band_of(score: float | None) -> Band | None:
     return Band.MEDIUM if score >= MEDIUM_SCORE else Band.LOW
 
 
-def pool_of(clean_text: str) -> Pool:
-    """Assign a text to a pool by its hash: the same text always lands in the same pool, in every run.
+_WORD = re.compile(r"[^\W_]+")
+_SHORTEST_WORD = 3
 
-    >>> pool_of("instalacion vinil coca cola")
-    <Pool.DEV: 'dev'>
+
+def skeleton(text: str) -> str:
+    """Give what two texts that say nearly the same have in common: their words, each once, sorted and without accents.
+
+    Numbers, codes with digits in them, words of one or two letters and the s of a plural are left out; a text of
+    nothing else is its own skeleton.
+
+    >>> skeleton("Toner HP 85A negro, folio 1234") == skeleton("folio 99 TÓNERS negros")
+    True
+    >>> skeleton("4x4 - 12")
+    '4x4 - 12'
     """
-    digest = hashlib.blake2b(clean_text.encode("utf-8", "surrogatepass"), digest_size=8, person=b"pool").digest()
-    share = int.from_bytes(digest, "big") / 2**64
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    words = {_singular(word) for word in _WORD.findall(plain) if len(word) >= _SHORTEST_WORD and word.isalpha()}
+    return " ".join(sorted(words)) or " ".join(plain.split())
+
+
+def _singular(word: str) -> str:
+    stem = word.rstrip("s")
+    return stem if len(stem) >= _SHORTEST_WORD else word
+
+
+def pool_of(clean_text: str) -> Pool:
+    """Assign a text to a pool by the hash of its skeleton: near-duplicates share a pool, in every run and sample.
+
+    >>> pool_of("instalacion vinil coca cola"), pool_of("Vinil coca-cola 2, instalación")
+    (<Pool.PROMPT: 'prompt'>, <Pool.PROMPT: 'prompt'>)
+    """
+    content = skeleton(clean_text).encode("utf-8", "surrogatepass")
+    share = int.from_bytes(hashlib.blake2b(content, digest_size=8, person=b"pool").digest(), "big") / 2**64
     if share < 0.5:
         return Pool.PROMPT
     return Pool.DEV if share < 0.7 else Pool.HOLDOUT

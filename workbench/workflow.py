@@ -271,7 +271,7 @@ def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
             raw[~raw["item_id"].isin(known)], sample, prompt.category_names, prompt.find_category
         )
     validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts_of(store, run_id))
-    store.add_validations(run_id, validations)
+    store.add_validations(run_id, review.share_pools(validations, store.validations(run_id), texts_of(store, run_id)))
     return list(taken.faults)
 
 

@@ -19,15 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from workbench.llm.prompt import Example
+from workbench.likeness import NEARLY_THE_SAME, gram_vectors
+from workbench.llm.prompt import Example, fold
 
 Pair = tuple[str, str]
 """The category that was predicted, and the true one."""
 
-_NEARLY_THE_SAME = 0.8
-"""Cosine of character 3-grams from which on two texts say the same."""
 _BYTES_PER_TOKEN = 3.5
 _TOKENS_AROUND = 6
 """What the dash, quotes and arrow of an example cost."""
@@ -103,7 +101,8 @@ class _Choice:
         self._wrong = 0
         self._tokens_left = bounds.tokens
         self._chosen: list[int] = []
-        self._grams = _gram_vectors([*(candidate.text for candidate in candidates), *(example.text for example in own)])
+        texts = [*(candidate.text for candidate in candidates), *(example.text for example in own)]
+        self._grams, self._folded = gram_vectors(texts), [fold(text) for text in texts]
         self._open = self._costs <= self._tokens_left
         self._likeness = np.zeros(len(candidates))
         """Of each candidate to the most similar example chosen so far, of any category."""
@@ -163,9 +162,9 @@ class _Choice:
         """Note how like the candidates are to an example, and close those that say nearly the same."""
         likeness = self._likeness_to(position)
         self._likeness = np.maximum(self._likeness, likeness)
-        for place in np.flatnonzero(likeness >= _NEARLY_THE_SAME):
-            if self._is_of(int(place), category) or likeness[place] > 1 - 1e-9:
-                self._open[int(place)] = False
+        for place in map(int, np.flatnonzero(likeness >= NEARLY_THE_SAME)):
+            if self._is_of(place, category) or self._folded[place] == self._folded[position]:
+                self._open[place] = False
 
     def _likeness_to(self, position: int) -> npt.NDArray[np.float64]:
         column = (self._grams @ self._grams[[position]].T).toarray()
@@ -194,19 +193,3 @@ class _Choice:
     def _most_like(self, place: int, places: Sequence[int]) -> int:
         likeness = self._likeness_to(place)
         return max(places, key=lambda other: (round(float(likeness[other]), 9), -other))
-
-
-def _gram_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
-    """Give the character 3-grams of texts as rows of length 1."""
-    index: dict[str, int] = {}
-    values: list[float] = []
-    columns: list[int] = []
-    ends = [0]
-    for text in texts:
-        edged = f" {' '.join(text.casefold().split())} "
-        grams = Counter(edged[start : start + 3] for start in range(max(1, len(edged) - 2)))
-        norm = math.sqrt(sum(count * count for count in grams.values()))
-        columns += [index.setdefault(gram, len(index)) for gram in grams]
-        values += [count / norm for count in grams.values()]
-        ends.append(len(values))
-    return sparse.csr_matrix((values, columns, ends), shape=(len(texts), max(1, len(index))))

@@ -16,8 +16,9 @@ from workbench.metrics.numbers import Interval
 from workbench.metrics.verdicts import correct_and_incorrect, newest_verdicts
 from workbench.records import Pool, Status
 
-IN_THE_PROMPT = "is an example in the prompt"
+IN_THE_PROMPT = "is in the prompt, or nearly the same as an example there"
 KNOWN_BEFORE = "was known when the prompt was written"
+CHOSE_BEFORE = "took part in choosing the prompt"
 NOT_CLASSIFIED = "was not classified in this iteration"
 TRUTH_UNKNOWN = "is wrong without a correction, and the prediction has changed"
 NOT_DRAWN = "was not drawn by chance"
@@ -87,22 +88,24 @@ class Accuracy:
 def usable_for_accuracy(validations: pd.DataFrame, *, iteration: int, example_item_ids: Iterable[str] = ()) -> Usable:
     """Choose the verdicts that may measure an iteration, whenever they were given.
 
-    An item counts with its newest verdict if it is not an example of the iteration's prompt and either
+    An item counts with its newest verdict if neither it nor a near-duplicate is in the iteration's prompt and either
 
-    - it does not belong to the `prompt` pool, or
-    - its first verdict came in this iteration or later, so that the prompt was written without it.
+    - it belongs to the `holdout` pool, or
+    - its first verdict came in this iteration or later, so that the prompt was written (pool `prompt`) and chosen
+      (pool `dev`) without it.
 
     Args:
         validations: verdicts of all iterations, columns of `records.Validation`.
         iteration: the iteration that is measured.
-        example_item_ids: items that are examples in that iteration's prompt.
+        example_item_ids: items that the iteration's prompt or an ancestor of it shows, and their near-duplicates.
     """
     newest = newest_verdicts(validations)
     known_since = newest["item_id"].map(validations.groupby("item_id")["iteration"].min())
     shown = newest["item_id"].isin(set(example_item_ids))
-    known = ~shown & (newest["pool"] == Pool.PROMPT) & (known_since < iteration)
-    left_out = {IN_THE_PROMPT: int(shown.sum()), KNOWN_BEFORE: int(known.sum())}
-    frame = newest[~shown & ~known].reset_index(drop=True)
+    before = ~shown & (known_since < iteration)
+    known, chose = (before & (newest["pool"] == pool) for pool in (Pool.PROMPT, Pool.DEV))
+    left_out = {IN_THE_PROMPT: int(shown.sum()), KNOWN_BEFORE: int(known.sum()), CHOSE_BEFORE: int(chose.sum())}
+    frame = newest[~shown & ~known & ~chose].reset_index(drop=True)
     return Usable(frame, {reason: count for reason, count in left_out.items() if count})
 
 

@@ -1,10 +1,11 @@
 """Verdicts of people: a review sheet goes out, a file with decisions comes back, and becomes validations.
 
 The story: `write_review_sheet` → somebody fills it in → `read_verdicts` (what the file says) → `take_verdicts` (what of
-it holds, and what is wrong with the rest) → `to_validations` (the records that a run keeps) → `final_answers` (who has
-the last word).
+it holds, and what is wrong with the rest) → `to_validations` (the records that a run keeps) → `share_pools` (what they
+may be used for) → `final_answers` (who has the last word).
 """
 
+from workbench.review.pools import share_pools
 from workbench.review.precedence import DECIDERS, contradictions, final_answers
 from workbench.review.sheet import write_review_sheet
 from workbench.review.validations import to_validations, true_categories
@@ -18,6 +19,7 @@ __all__ = [
     "final_answers",
     "gold_categories",
     "read_verdicts",
+    "share_pools",
     "take_verdicts",
     "to_validations",
     "true_categories",

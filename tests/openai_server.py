@@ -21,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from openai_batches import Answered, Batches
+
 KEY, MODEL = "test-key", "test-model"
 RULES = {"vinil": "Pop", "taxi": "Viajes"}
 
@@ -141,9 +143,11 @@ class OpenAIServer:
         delay: float | Callable[[Call], float] = 0.0,
         most_in_flight: int | None = None,
         formats: Sequence[str] = ("json_schema", "json_object", "text"),
+        batches: Batches | None = None,
         port: int = 0,
     ) -> None:
         """Prepare: `most_in_flight` calls are answered at a time, more get a 429; other formats a 400."""
+        self.batches = batches
         self._answer = answer
         self._faults = faults if callable(faults) else lambda call: faults.get(call.number, ())
         self._delay = delay if callable(delay) else lambda call: delay
@@ -189,15 +193,18 @@ class OpenAIServer:
                 line, *lines = head.decode("latin-1").split("\r\n")
                 headers = {k.lower(): v.strip() for k, _, v in (each.partition(":") for each in lines if each)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                if not await self._respond(writer, line.split()[1], headers, body):
+                if not await self._respond(writer, line.rpartition(" ")[0], headers, body):
                     break
         writer.close()
 
-    async def _respond(self, writer: asyncio.StreamWriter, path: str, headers: dict[str, str], body: bytes) -> bool:
+    async def _respond(self, writer: asyncio.StreamWriter, asked: str, headers: dict[str, str], body: bytes) -> bool:
+        path = asked.split(" ")[1]
         if headers.get("authorization") not in (f"Bearer {KEY}", "Bearer none"):
             return await self._send(writer, *BREAKING["unauthorized"])
         if path == "/v1/models":
             return await self._send(writer, 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        if self.batches and path.startswith(("/v1/files", "/v1/batches")):
+            return await self._send(writer, *self.batches.respond(asked, headers, body, self._complete_now))
         if path != "/v1/chat/completions":
             return await self._send(writer, *_error(404, None, f"Unknown path {path}."))
         self.in_flight += 1
@@ -214,19 +221,27 @@ class OpenAIServer:
         return call
 
     async def _complete(self, writer: asyncio.StreamWriter, call: Call) -> bool:
-        if call.body["model"] != MODEL:
-            return await self._send(writer, *BREAKING["unknown_model"])
-        if call.format not in self._formats:
-            return await self._send(writer, *_error(400, None, f"response_format {call.format} is not supported"))
         if self._most is not None and self.in_flight > self._most:
             return await self._send(writer, *BREAKING["rate_limited_bare"])
         faults = self._faults(call)
         if broken := next((name for name in faults if name in BROKEN), None):
             return await self._break(writer, broken)
+        if (answered := self._answered(call, faults))[0] == 200:
+            await asyncio.sleep(self._delay(call))
+        return await self._send(writer, *answered)
+
+    def _complete_now(self, body: Any) -> Answered:
+        call = self._note(body)
+        return self._answered(call, self._faults(call))
+
+    def _answered(self, call: Call, faults: Sequence[str]) -> Answered:
+        if call.body["model"] != MODEL:
+            return BREAKING["unknown_model"]
+        if call.format not in self._formats:
+            return _error(400, None, f"response_format {call.format} is not supported")
         if breaking := next((name for name in faults if name in BREAKING), None):
-            return await self._send(writer, *BREAKING[breaking])
-        await asyncio.sleep(self._delay(call))
-        return await self._send(writer, 200, completion(call, self._answer, faults))
+            return BREAKING[breaking]
+        return 200, completion(call, self._answer, faults), {}
 
     async def _break(self, writer: asyncio.StreamWriter, fault: str) -> bool:
         if fault == "html":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from workbench import intake, llm, refinery, tracking
-from workbench.errors import BudgetReached
+from workbench.errors import BudgetReached, ParameterError
 from workbench.parameters import Parameters
 from workbench.runs import RunStore
-from workbench.settings import find_file
+from workbench.settings import find_file, shown
 from workbench.stages import Notes
 
 
@@ -22,7 +23,7 @@ def provider_of(parameters: Parameters) -> llm.Provider:
 def check(parameters: Parameters) -> llm.Prompt:
     """Find every mistake about prompt, provider and budget before anything is sent; gives the prompt."""
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    llm.Budget(parameters.classify.budget_usd, provider_of(parameters).model)
+    llm.classifier_of(prompt, provider_of(parameters), _limits(parameters, 0.0))
     return prompt
 
 
@@ -52,7 +53,9 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
     store, run_id = notes.store, notes.run.run_id
     before = spent(store, run_id)
     limits = _limits(parameters, before)
-    classifier = llm.Classifier(prompt, provider_of(parameters), limits, _cache(parameters, store))
+    memory = Batches(store, run_id, notes.step.iteration)
+    memory.check(parameters.classify.mode)
+    classifier = llm.classifier_of(prompt, provider_of(parameters), limits, _cache(parameters, store), memory)
     earlier = _spending(store, run_id, notes.step.iteration)
 
     good_calls = 0
@@ -77,6 +80,34 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
     processing = classifier.processing()
     notes.tracker.log(tracking.overall_metrics(processing, parameters.classify.concurrency, good_calls))
     return predictions, processing
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What is noted of an iteration's batches, in its batches.json."""
+
+    store: RunStore
+    run_id: str
+    iteration: int
+
+    def load(self) -> list[dict[str, Any]]:
+        """Give what was noted last."""
+        known = self.store.has(self.run_id, "batches", self.iteration)
+        return list(self.store.load(self.run_id, "batches", self.iteration)) if known else []
+
+    def save(self, notes: list[dict[str, Any]]) -> None:
+        """Note it."""
+        self.store.save(self.run_id, "batches", notes, self.iteration)
+
+    def check(self, mode: str) -> None:
+        """Raise ParameterError where answers that a batch will bring would be asked for call by call, too."""
+        away = [note["batch_id"] or note["file_id"] for note in self.load() if "chunks" in note]
+        if away and mode == "live":
+            raise ParameterError(
+                f"batch {', '.join(away)} of run {self.run_id!r} is still under way, and will be paid for.",
+                hint="go on with classify.mode: batch; or cancel it at the service and remove "
+                f"{shown(self.store.path(self.run_id, 'batches', self.iteration))}.",
+            )
 
 
 def spent(store: RunStore, run_id: str) -> float:

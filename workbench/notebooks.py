@@ -190,7 +190,7 @@ def execute(source: Path, output: Path, parameters: dict[str, Any], *, timeout: 
             interrupts=interrupts,
         )
     except PapermillExecutionError as fault:
-        if interrupts:
+        if interrupts and fault.ename != Interrupted.__name__:  # the workbench's own says more
             raise _interrupted() from None
         raise _error_of_cell(fault.ename, fault.evalue, output, fault.cell_index) from None
     except (CellTimeoutError, DeadKernelError, RuntimeError) as fault:

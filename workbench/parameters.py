@@ -86,6 +86,8 @@ class ClassifySection(Section):
     """Name of the environment variable that holds the key; the key itself is never written anywhere."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """0 = as repeatable as the model can be; null = the model's own."""
+    mode: Literal["live", "batch"] = "live"
+    """live: call by call; batch: by the provider's Batch API, at half price, within a day."""
     chunk_size: int = Field(default=50, ge=1, le=1000)
     """Items per call."""
     concurrency: int = Field(default=3, ge=1, le=1024)
@@ -107,7 +109,7 @@ class ClassifySection(Section):
 
     def limits(self) -> dict[str, Any]:
         """Give how much is asked at once and how often."""
-        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason"}
+        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason", "mode"}
         return self.model_dump(include=names | {"requests_per_minute", "tokens_per_minute"})
 
     def provider_options(self) -> dict[str, Any]:

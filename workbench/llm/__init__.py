@@ -1,8 +1,9 @@
 """Classifying items with a prompt: prompts, providers, the classifier, and the cache of answers that were paid for."""
 
+from workbench.llm.batch_memory import BatchMemory
 from workbench.llm.budget import Budget, Estimate, Price, PriceList, estimate, load_prices
 from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
-from workbench.llm.classifier import Classifier, classify
+from workbench.llm.classifier import Classifier, classifier_of, classify
 from workbench.llm.health import Check, Health, check_provider
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
@@ -15,6 +16,7 @@ __all__ = [
     "PROVIDERS",
     "Answer",
     "AnswerCache",
+    "BatchMemory",
     "Budget",
     "Category",
     "Check",
@@ -40,6 +42,7 @@ __all__ = [
     "WriteOnly",
     "answer_key",
     "check_provider",
+    "classifier_of",
     "classify",
     "estimate",
     "estimate_tokens",

@@ -16,7 +16,7 @@ from workbench.documents import build, parse_yaml, read_text
 from workbench.errors import ParameterError, nearest
 from workbench.llm.cache import AnswerCache
 from workbench.llm.forecast import Forecast
-from workbench.llm.limits import Limits
+from workbench.llm.limits import BATCH, Limits
 from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Usage
 from workbench.llm.sheet import Sheet
@@ -45,6 +45,10 @@ class Price(BaseModel):
         """
         fresh = usage.input_tokens - usage.cached_tokens
         return (fresh * self.input + usage.cached_tokens * self.cached + usage.output_tokens * self.output) / 1e6
+
+    def halved(self) -> Price:
+        """Give the price of a call in a batch."""
+        return Price(input=self.input / 2, cached=self.cached / 2, output=self.output / 2)
 
 
 class PriceList(BaseModel):
@@ -85,6 +89,8 @@ class Estimate:
     mxn: float | None
     prices_as_of: str
     prices_file: str
+    in_batches: bool = False
+    """By the Batch API, at half price."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
@@ -95,7 +101,8 @@ class Estimate:
         lines = [f"{self.items:,} items, {self.from_cache:,} of them from kept answers, for nothing"]
         if self.calls and (self.usd is None or self.input_tokens):
             tokens = f"about {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
-            lines.append(f"{self.calls:,} calls to {self.model}, {tokens}")
+            price = ", in batches at half price" if self.in_batches else ""
+            lines.append(f"{self.calls:,} calls to {self.model}, {tokens}{price}")
         if self.usd is None:
             lines.append(f"cost: unknown, because {self.prices_file} has no price for {self.model}")
         else:
@@ -121,7 +128,7 @@ def estimate(
     tokens = forecast.of(asked)
     usage = Usage(calls, tokens.input_tokens + (calls - 1) * forecast.prefix, 0, tokens.output_tokens)
     usage = usage if calls and provider.name != "lexical" else Usage(calls)
-    price = prices.price(provider.model)
+    price = _price(prices, provider.model, limits.mode)
     usd = price.cost(usage) if price else None if calls else 0.0
     return Estimate(
         items=sheet.total,
@@ -134,16 +141,22 @@ def estimate(
         mxn=None if usd is None else usd * prices.mxn_per_usd,
         prices_as_of=prices.as_of.isoformat(),
         prices_file=PRICES,
+        in_batches=limits.mode == BATCH,
     )
+
+
+def _price(prices: PriceList, model: str, mode: str) -> Price | None:
+    price = prices.price(model)
+    return price.halved() if price and mode == BATCH else price
 
 
 class Budget:
     """Money that may be spent: it is set aside before a call, and what was not used comes back after it."""
 
-    def __init__(self, usd: float, model: str) -> None:
+    def __init__(self, usd: float, model: str, mode: str = "live") -> None:
         """Have so many dollars, 0 = any amount; raises ParameterError if they cannot be counted for want of a price."""
         prices = load_prices()
-        price = prices.price(model)
+        price = _price(prices, model, mode)
         if usd and price is None:
             raise ParameterError(
                 f"a budget needs the price of {model!r}, which {PRICES} does not have.",

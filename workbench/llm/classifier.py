@@ -21,13 +21,14 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
+from workbench.llm.batch_memory import BatchMemory
 from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
 from workbench.llm.chunks import number
 from workbench.llm.dispatcher import Dispatcher
 from workbench.llm.faults import CallFailed, RateLimited, TooLong, TooSlow, Transient
 from workbench.llm.forecast import Forecast
-from workbench.llm.limits import DEFAULT_LIMITS, Limits
+from workbench.llm.limits import BATCH, DEFAULT_LIMITS, Limits
 from workbench.llm.pacing import Breaker, Pace
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
 from workbench.llm.progress import CallReport, Progress
@@ -94,7 +95,25 @@ def classify(
     Raises ColumnNotFound and UsageError for items that cannot be classified, ParameterError for wrong limits and
     ProviderError if the provider cannot answer at all; what was answered until then is in the cache.
     """
-    return Classifier(prompt, provider, limits.changed(**changes), cache).classify(items, on_progress)
+    return classifier_of(prompt, provider, limits.changed(**changes), cache).classify(items, on_progress)
+
+
+def classifier_of(
+    prompt: Prompt,
+    provider: Provider,
+    limits: Limits = DEFAULT_LIMITS,
+    cache: AnswerCache | None = None,
+    memory: BatchMemory | None = None,
+) -> Classifier:
+    """Make the classifier that `limits.mode` asks for; raises ParameterError for a provider that has no Batch API.
+
+    `memory` is where batches are noted that are under way at the service.
+    """
+    if limits.mode != BATCH:
+        return Classifier(prompt, provider, limits, cache)
+    from workbench.llm.batch_mode import BatchClassifier
+
+    return BatchClassifier(prompt, provider, limits, cache, memory)
 
 
 class Classifier:
@@ -112,8 +131,9 @@ class Classifier:
 
     def _start(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
-        self._budget = Budget(self.limits.budget_usd, self.provider.model)
+        self._budget = Budget(self.limits.budget_usd, self.provider.model, self.limits.mode)
         self._started = time.monotonic()
+        self._note = ""
         self.seconds = 0.0
         """Wall time of the latest classification, also of one that was stopped."""
         self.usage = Usage()
@@ -207,7 +227,7 @@ class Classifier:
                         break  # there was no money for anything more
                     if returned := dispatcher.next(timeout):
                         self._take(desk, *returned)
-                        self._report(sheet, _report_of(*returned))
+                        self._report(sheet, report_of(*returned))
             except BaseException as error:
                 is_urgent = not isinstance(error, ProviderError)
                 for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
@@ -348,11 +368,13 @@ class Classifier:
                 retried=self.retried,
                 cost_usd=self.cost_usd,
                 last_call=last_call,
+                note=self._note,
             )
         )
 
 
-def _report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
+def report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
+    """Say what a call was like."""
     tokens, seconds = reply.usage.input_tokens + reply.usage.output_tokens, time.monotonic() - flight.started_at
     good = isinstance(reply, Reply) and not reply.parsed.faults
     return CallReport(len(flight.chunk), tokens, seconds, good)

@@ -6,6 +6,8 @@ ProviderError               the classifier cannot answer at all: key, model, quo
     ├── Transient           the service or the line broke down: asked again after a while
     │   ├── TooSlow         no answer in time: the next chunks are smaller
     │   └── Unreachable     nothing answers there, or nothing that speaks the protocol
+    ├── Unanswered          a batch ended without it: asked again in the next one
+    ├── WrongFormat         a batch was refused the format of its answers: asked again in another
     ├── TooLong             the call does not fit into the model: asked again in halves
     └── Rejected            the service does not take what stands in the call: halved until the item stands alone
         └── Refused         a content filter or the model itself: asking the same again does not help
@@ -45,6 +47,14 @@ class TooSlow(Transient):
 
 class Unreachable(Transient):
     """Nothing answers at the address, or nothing that speaks the protocol."""
+
+
+class Unanswered(CallFailed):
+    """A batch ended without an answer to the call."""
+
+
+class WrongFormat(CallFailed):
+    """The endpoint refuses the format in which answers were asked for; another was chosen."""
 
 
 class TooLong(CallFailed):

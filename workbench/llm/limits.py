@@ -9,6 +9,8 @@ from typing import Any
 from workbench.errors import ParameterError, nearest
 from workbench.llm.rendering import REASONS
 
+BATCH = "batch"
+_CHOICES: dict[str, tuple[str, ...]] = {"reason": tuple(REASONS), "mode": ("live", BATCH)}
 _LEAST = {
     "chunk_size": 1,
     "concurrency": 1,
@@ -46,6 +48,8 @@ class Limits:
     """When an answer gives its reason: always (a sentence), short (a few words), low_confidence or never."""
     budget_usd: float = 0.0
     """What the classification may cost, in US dollars; then it stops and leaves the rest pending; 0 = any amount."""
+    mode: str = "live"
+    """live: call by call; batch: by the Batch API of the provider, at half price, within a day."""
     backoff_seconds: float = 1.0
     """The longest wait after a first breakdown; it doubles with every further one."""
 
@@ -65,8 +69,8 @@ class Limits:
 
 
 def _fault(name: str, value: Any) -> str:
-    if name == "reason":
-        return "" if value in REASONS else f"reason is {value!r}, but should be one of {', '.join(REASONS)}"
+    if choices := _CHOICES.get(name):
+        return "" if value in choices else f"{name} is {value!r}, but should be one of {', '.join(choices)}"
     least = _LEAST.get(name)
     kind, word = (Real, "number") if isinstance(least, float) else (Integral, "whole number")
     is_number = isinstance(value, kind) and not isinstance(value, bool)

@@ -41,6 +41,8 @@ class Progress:
     """Null where the model's price is unknown."""
     last_call: CallReport | None = None
     """Null for what the cache answered."""
+    note: str = ""
+    """What is waited for, where it is not calls."""
 
     def __str__(self) -> str:
         """Give one line to show.
@@ -63,4 +65,4 @@ class Progress:
             )
             if count
         ]
-        return ", ".join(parts)
+        return "; ".join(filter(None, [", ".join(parts), self.note]))

@@ -17,7 +17,17 @@ from workbench.errors import ParameterError, nearest
 from workbench.llm.prompt import Prompt
 from workbench.registry import Registry
 
-__all__ = ["PROVIDERS", "NumberedItem", "Provider", "Request", "Response", "Usage", "get_provider"]
+__all__ = [
+    "PROVIDERS",
+    "BatchState",
+    "Batches",
+    "NumberedItem",
+    "Provider",
+    "Request",
+    "Response",
+    "Usage",
+    "get_provider",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,35 @@ class Provider(Protocol):
     def complete(self, request: Request) -> Response:
         """Answer a request; raises CallFailed (see `faults`), or ProviderError where no request can be answered."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """How far a batch is at the service."""
+
+    status: str
+    """As the service calls it."""
+    has_ended: bool
+    done: int
+    """Requests that were answered or failed."""
+    files: tuple[str, ...]
+    """Where the results are, answers first."""
+    errors: str
+    """What the service found wrong with the batch as a whole; often nothing."""
+
+
+class Batches(Protocol):
+    """The Batch API of a provider that has one: `provider.batches()`. `openai_batches` says what its methods do."""
+
+    @property
+    def url(self) -> str: ...  # noqa: D102
+    def line(self, number: int, request: Request) -> bytes: ...  # noqa: D102
+    def upload(self, content: bytes) -> str: ...  # noqa: D102
+    def create(self, file_id: str) -> str: ...  # noqa: D102
+    def find(self, file_id: str) -> str | None: ...  # noqa: D102
+    def look(self, batch_id: str) -> BatchState: ...  # noqa: D102
+    def results(self, state: BatchState) -> dict[int, Any]: ...  # noqa: D102
+    def read(self, said: Any, request: Request) -> Response: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 import re
 import weakref
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from workbench.errors import MissingExtra, ParameterError, ProviderError
@@ -30,6 +30,9 @@ except ImportError:  # the extra is not installed
         "the provider 'openai' needs the openai package.", hint="pip install 'datainspector-workbench[openai]'"
     ) from None
 
+if TYPE_CHECKING:
+    from workbench.llm.providers.openai_batches import OpenAIBatches
+
 FORMATS = ("json_schema", "json_object", "text")
 """What an answer can be held to, from the strictest to none."""
 _CONNECT_SECONDS = 10.0
@@ -41,6 +44,7 @@ class OpenAIProvider:
     """A model behind an OpenAI-compatible endpoint."""
 
     name = "openai"
+    formats = FORMATS
 
     def __init__(
         self,
@@ -65,10 +69,10 @@ class OpenAIProvider:
             raise ParameterError(
                 f"the environment variable {api_key_env} is not set.", hint="put the key of the endpoint into it."
             )
-        self._client = _client(key or "none", address, timeout)
-        weakref.finalize(self, self._client.close)
-        self.base_url = _without_secrets(str(self._client.base_url))
-        self._place = openai_errors.Place(model, self.base_url, api_key_env, bool(key))
+        self.client = _client(key or "none", address, timeout)
+        weakref.finalize(self, self.client.close)
+        self.base_url = _without_secrets(str(self.client.base_url))
+        self.place = openai_errors.Place(model, self.base_url, api_key_env, bool(key))
         self._format = FORMATS[0]
         self._format_is_proven = False
 
@@ -85,14 +89,14 @@ class OpenAIProvider:
     def models(self) -> list[str] | None:
         """List the models that the endpoint has; None where it answers, but has no such list. Raises ProviderError."""
         try:
-            raw = self._client.models.with_raw_response.list()
+            raw = self.client.models.with_raw_response.list()
             return [str(each["id"]) for each in json.loads(raw.content)["data"]]
         except openai.APIStatusError as error:
             if error.status_code in (401, 402, 403, 429) or error.status_code >= 500:
-                raise openai_errors.mapped(error, self._place) from error
+                raise openai_errors.mapped(error, self.place) from error
             return None
         except openai.OpenAIError as error:
-            raise openai_errors.mapped(error, self._place) from error
+            raise openai_errors.mapped(error, self.place) from error
         except (ValueError, TypeError, KeyError):
             raise Unreachable(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
 
@@ -120,15 +124,21 @@ class OpenAIProvider:
 
     def _send(self, request: Request, form: str) -> Response:
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**self._body(request, form))
+            raw = self.client.chat.completions.with_raw_response.create(**self.body(request, form))
             answer = json.loads(raw.content)
         except openai.OpenAIError as error:
-            raise openai_errors.mapped(error, self._place) from error
+            raise openai_errors.mapped(error, self.place) from error
         except ValueError:
             raise Unreachable(f"{self.base_url} did not answer in JSON.", hint=openai_errors.ADDRESS_HINT) from None
-        return self._read(request, answer)
+        return self.read(request, answer)
 
-    def _body(self, request: Request, form: str) -> dict[str, Any]:
+    def batches(self) -> OpenAIBatches:
+        """Give the endpoint's Batch API; nothing is sent yet."""
+        from workbench.llm.providers.openai_batches import OpenAIBatches
+
+        return OpenAIBatches(self)
+
+    def body(self, request: Request, form: str) -> dict[str, Any]:
         """Build the call: everything that all calls share first, byte for byte the same, and the items last."""
         body: dict[str, Any] = {
             "model": self.model,
@@ -146,7 +156,8 @@ class OpenAIProvider:
             body["response_format"] = {"type": form}
         return body
 
-    def _read(self, request: Request, answer: Any) -> Response:
+    def read(self, request: Request, answer: Any) -> Response:
+        """Read the body of a good response; raises Refused, and Unreachable for something else than an answer."""
         try:
             choice = answer["choices"][0]
             message = choice["message"]

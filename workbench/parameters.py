@@ -104,13 +104,22 @@ class ClassifySection(Section):
     """What the run may cost, all iterations together; at the cap it stops and can be resumed; 0 = any amount."""
     cache: bool = True
     """false = ask for everything anew; the new answers replace the kept ones."""
+    hedge: bool = False
+    """Make a call that is far slower than the others a second time; the first answer counts, both are paid for."""
+    second_pass_below: float = Field(default=0, ge=0, le=1)
+    """Items with a lower score get up to two more answers in other chunks, and the majority decides; 0 = none."""
+    audit_sample: int = Field(default=0, ge=0)
+    """So many items, drawn at random, are asked again in other chunks, to see how often the answer changes."""
+    keep_raw: bool = False
+    """Keep what the model answered, call by call, as it came."""
     sample_size: int = Field(default=0, ge=0)
     """Classify only this many items, drawn at random; 0 = all."""
 
     def limits(self) -> dict[str, Any]:
         """Give how much is asked at once and how often."""
-        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason", "mode"}
-        return self.model_dump(include=names | {"requests_per_minute", "tokens_per_minute"})
+        names = {"chunk_size", "concurrency", "max_retries", "sample_size", "reason", "mode", "hedge"}
+        names |= {"second_pass_below", "audit_sample", "requests_per_minute", "tokens_per_minute"}
+        return self.model_dump(include=names)
 
     def provider_options(self) -> dict[str, Any]:
         """Give the options that the provider takes; those of an endpoint only where the provider is one."""

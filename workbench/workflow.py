@@ -43,7 +43,17 @@ __all__ = [
 
 ALWAYS_FREE = {("run", "iterations"), ("run", "tracker"), ("validate", "verdicts")} | {
     ("classify", key)
-    for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute", "budget_usd", "cache", "mode")
+    for key in (
+        "concurrency",
+        "max_retries",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "budget_usd",
+        "cache",
+        "mode",
+        "hedge",
+        "keep_raw",
+    )
 }
 """Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
 

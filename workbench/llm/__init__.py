@@ -1,9 +1,10 @@
 """Classifying items with a prompt: prompts, providers, the classifier, and the cache of answers that were paid for."""
 
 from workbench.llm.batch_memory import BatchMemory
-from workbench.llm.budget import Budget, Estimate, Price, PriceList, estimate, load_prices
+from workbench.llm.budget import Budget, Price, PriceList, load_prices
 from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
 from workbench.llm.classifier import Classifier, classifier_of, classify
+from workbench.llm.estimating import Estimate, estimate
 from workbench.llm.health import Check, Health, check_provider
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer

@@ -14,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from workbench.errors import Interrupted, ParameterError, ProviderError
+from workbench.llm.accounts import report_of
 from workbench.llm.batch_memory import Batch, BatchMemory, SessionMemory, remembered
 from workbench.llm.cache import AnswerCache
 from workbench.llm.chunks import number
-from workbench.llm.classifier import Classifier, Desk, Flight, Reply, report_of
+from workbench.llm.classifier import Classifier
+from workbench.llm.desk import Desk, Flight, Reply
 from workbench.llm.faults import CallFailed, RateLimited, TooLong, Transient, Unanswered, WrongFormat
 from workbench.llm.limits import DEFAULT_LIMITS, Limits
 from workbench.llm.prompt import Prompt

@@ -1,26 +1,17 @@
-"""What calls cost: the price list, an estimate before anything is sent, and the budget that is never overdrawn."""
+"""What calls cost: the price list, and the budget that is never overdrawn."""
 
 from __future__ import annotations
 
 import datetime
-import math
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.documents import build, parse_yaml, read_text
 from workbench.errors import ParameterError, nearest
-from workbench.llm.cache import AnswerCache
-from workbench.llm.forecast import Forecast
-from workbench.llm.limits import BATCH, Limits
-from workbench.llm.prompt import Prompt
-from workbench.llm.providers import Provider, Usage
-from workbench.llm.sheet import Sheet
-from workbench.records import Status
+from workbench.llm.limits import BATCH
+from workbench.llm.providers import Usage
 from workbench.settings import find_file
 
 PRICES = "parameters/prices.yaml"
@@ -72,80 +63,8 @@ def load_prices(path: str | Path = PRICES) -> PriceList:
     return build(PriceList, data, str(found), ParameterError, lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a classification will cost."""
-
-    items: int
-    """Items that get a category."""
-    from_cache: int
-    """Those whose answer is kept already: they cost nothing."""
-    model: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    usd: float | None
-    """Null where the model's price is unknown; without what a service takes off for a repeated prompt."""
-    mxn: float | None
-    prices_as_of: str
-    prices_file: str
-    in_batches: bool = False
-    """By the Batch API, at half price."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """Give a few lines to show."""
-        lines = [f"{self.items:,} items, {self.from_cache:,} of them from kept answers, for nothing"]
-        if self.calls and (self.usd is None or self.input_tokens):
-            tokens = f"about {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
-            price = ", in batches at half price" if self.in_batches else ""
-            lines.append(f"{self.calls:,} calls to {self.model}, {tokens}{price}")
-        if self.usd is None:
-            lines.append(f"cost: unknown, because {self.prices_file} has no price for {self.model}")
-        else:
-            lines.append(
-                f"cost: about {self.usd:,.4f} USD, {self.mxn:,.2f} MXN ({self.prices_file}, {self.prices_as_of})"
-            )
-        return "\n".join(lines)
-
-
-def estimate(
-    items: pd.DataFrame, prompt: Prompt, provider: Provider, limits: Limits, cache: AnswerCache | None = None
-) -> Estimate:
-    """Estimate what `classify` would cost with the same arguments; nothing is sent.
-
-    Raises what `classify` raises for items that cannot be classified, and ParameterError for a bad price list.
-    """
-    sheet, prices = Sheet(items, prompt), load_prices()
-    questions = sheet.questions(limits, provider.fingerprint)
-    kept = cache.get([question.key for question in questions]) if cache is not None else {}
-    good = {key for key, answer in kept.items() if answer.status != Status.FAILED}
-    asked = [question for question in questions if question.key not in good]
-    forecast, calls = Forecast(prompt, limits.reason), math.ceil(len(asked) / limits.chunk_size)
-    tokens = forecast.of(asked)
-    usage = Usage(calls, tokens.input_tokens + (calls - 1) * forecast.prefix, 0, tokens.output_tokens)
-    usage = usage if calls and provider.name != "lexical" else Usage(calls)
-    price = _price(prices, provider.model, limits.mode)
-    usd = price.cost(usage) if price else None if calls else 0.0
-    return Estimate(
-        items=sheet.total,
-        from_cache=sum(len(question.positions) for question in questions if question.key in good),
-        model=provider.model,
-        calls=calls,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        usd=usd,
-        mxn=None if usd is None else usd * prices.mxn_per_usd,
-        prices_as_of=prices.as_of.isoformat(),
-        prices_file=PRICES,
-        in_batches=limits.mode == BATCH,
-    )
-
-
-def _price(prices: PriceList, model: str, mode: str) -> Price | None:
+def price_in_mode(prices: PriceList, model: str, mode: str) -> Price | None:
+    """Find the price of a model, halved for the Batch API; None if it is unknown."""
     price = prices.price(model)
     return price.halved() if price and mode == BATCH else price
 
@@ -156,7 +75,7 @@ class Budget:
     def __init__(self, usd: float, model: str, mode: str = "live") -> None:
         """Have so many dollars, 0 = any amount; raises ParameterError if they cannot be counted for want of a price."""
         prices = load_prices()
-        price = _price(prices, model, mode)
+        price = price_in_mode(prices, model, mode)
         if usd and price is None:
             raise ParameterError(
                 f"a budget needs the price of {model!r}, which {PRICES} does not have.",

@@ -4,7 +4,8 @@
 2. Questions that the cache answers are done.
 3. The others go out in chunks, several calls at a time (`pacing` says when, `waiting` which). Good answers are kept as
    they arrive; what is missing, wrong or broken is asked again, in smaller chunks, as `repair` decides.
-4. Every item gets exactly one prediction, in the order of the items: answered, failed with the reason, or pending.
+4. Where it is wanted, items with low scores and a random sample are asked again in other chunks (`passes`).
+5. Every item gets exactly one prediction, in the order of the items: answered, failed with the reason, or pending.
 
 Threads do nothing but call the provider and take its answers apart. Everything else (cache, progress, bookkeeping)
 happens in the thread that classifies, so a cache or a progress bar need not know of threads, and a running event loop
@@ -13,24 +14,28 @@ does not matter.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
+from workbench.llm.accounts import Accounts, report_of
 from workbench.llm.batch_memory import BatchMemory
 from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
 from workbench.llm.chunks import number
+from workbench.llm.desk import Desk, Flight, Reply
 from workbench.llm.dispatcher import Dispatcher
 from workbench.llm.faults import CallFailed, RateLimited, TooLong, TooSlow, Transient
 from workbench.llm.forecast import Forecast
+from workbench.llm.hedging import Hedge
 from workbench.llm.limits import BATCH, DEFAULT_LIMITS, Limits
 from workbench.llm.pacing import Breaker, Pace
-from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
+from workbench.llm.parsing import GoodAnswer, parse_answer
+from workbench.llm.passes import reconsider
 from workbench.llm.progress import CallReport, Progress
 from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Request, Usage
@@ -43,37 +48,7 @@ _LAST_WAIT = 5.0
 """Seconds to wait for the calls under way when one of them says that no other can succeed."""
 
 OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flight:
-    """A chunk under way."""
-
-    chunk: Chunk
-    forecast: Usage
-    started_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, taken apart."""
-
-    parsed: ParsedAnswer
-    usage: Usage
-    truncated: bool
-
-
-@dataclass(slots=True)
-class Desk:
-    """What one classification works with."""
-
-    sheet: Sheet
-    waiting: Waiting
-    size: ChunkSize
-    pace: Pace
-    breaker: Breaker
-    forecast: Forecast
-    budget: Budget
+_Calls = Dispatcher[Flight, Reply | CallFailed]
 
 
 def classify(
@@ -116,7 +91,7 @@ def classifier_of(
     return BatchClassifier(prompt, provider, limits, cache, memory)
 
 
-class Classifier:
+class Classifier(Accounts):
     """A prompt, a provider and limits, and what the latest classification with them has cost."""
 
     def __init__(
@@ -134,26 +109,7 @@ class Classifier:
         self._budget = Budget(self.limits.budget_usd, self.provider.model, self.limits.mode)
         self._started = time.monotonic()
         self._note = ""
-        self.seconds = 0.0
-        """Wall time of the latest classification, also of one that was stopped."""
-        self.usage = Usage()
-        """What the calls have cost, those with bad answers included."""
-        self.cached = 0
-        """Items that the cache answered."""
-        self.answered = 0
-        """Items that the provider answered."""
-        self.retried = 0
-        """Items that were asked for more than once."""
-        self.failed = 0
-        """Items without a valid answer after all attempts."""
-        self.unknown = 0
-        """Answers to items that were not asked for; they are ignored."""
-        self.left = 0
-        """Items that are pending because the budget is used up."""
-        self.put_off = 0
-        """Calls that the service put off (429); they cost nothing and are made again."""
-        self.broken = 0
-        """Calls that broke down, were refused or were too long."""
+        self._open_accounts()
 
     def classify(self, items: pd.DataFrame, on_progress: OnProgress | None = None) -> pd.DataFrame:
         """Give every item a prediction; see `classify` above.
@@ -165,9 +121,25 @@ class Classifier:
             sheet = Sheet(items, self.prompt)
             questions = sheet.questions(self.limits, self.provider.fingerprint)
             self._ask(sheet, self._without_cached(sheet, questions))
-            return sheet.frame()
+            if self.left:
+                return sheet.frame()
+            outcome = reconsider(items, sheet.frame(), self.limits, self._pass)
+            self.second_pass, self.position_audit = outcome.second_pass, outcome.position_audit
+            return outcome.predictions
         finally:
             self.seconds = time.monotonic() - self._started
+
+    def _pass(self, items: pd.DataFrame, number: int) -> pd.DataFrame | None:
+        """Ask items once more, from the same budget; None where that does not suffice."""
+        sheet, other = Sheet(items, self.prompt), copy.copy(self)
+        other._start(self._on_progress)
+        other._budget = self._budget
+        try:
+            questions = sheet.questions(self.limits.changed(sample_size=0), self.provider.fingerprint, number)
+            other._ask(sheet, other._without_cached(sheet, questions))
+            return None if other.left else sheet.frame()
+        finally:
+            self._add(other)
 
     @property
     def cost_usd(self) -> float | None:
@@ -176,25 +148,7 @@ class Classifier:
 
     def processing(self) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
-        items = self.cached + self.answered + self.failed
-        return {
-            "provider": self.provider.name,
-            "model": self.provider.model,
-            "seconds": round(self.seconds, 3),
-            "items_per_second": round(items / self.seconds, 1) if self.seconds else None,
-            "calls": self.usage.calls,
-            "tokens": self.usage.input_tokens + self.usage.output_tokens,
-            "input_tokens": self.usage.input_tokens,
-            "cached_tokens": self.usage.cached_tokens,
-            "output_tokens": self.usage.output_tokens,
-            "cost_usd": self.cost_usd,
-            "cached": self.cached,
-            "retried": self.retried,
-            "failed": self.failed,
-            "unknown": self.unknown,
-            "put_off": self.put_off,
-            "broken": self.broken,
-        }
+        return self._processing(self.provider, self.cost_usd)
 
     def _without_cached(self, sheet: Sheet, questions: Sequence[Question]) -> list[Question]:
         """Answer what the cache knows, and give the rest."""
@@ -214,7 +168,8 @@ class Classifier:
         limits, size = self.limits, ChunkSize(self.limits.chunk_size)
         waiting, pace = Waiting(questions, size), Pace(limits)
         forecast = Forecast(self.prompt, limits.reason)
-        return Desk(sheet, waiting, size, pace, Breaker(limits.stop_after), forecast, self._budget)
+        breaker, hedge = Breaker(limits.stop_after), Hedge(limits.hedge)
+        return Desk(sheet, waiting, size, pace, breaker, forecast, self._budget, hedge)
 
     def _ask(self, sheet: Sheet, questions: Sequence[Question]) -> None:
         """Keep the window full until every question is answered or has failed."""
@@ -225,30 +180,65 @@ class Classifier:
                     timeout = self._send(desk, dispatcher)
                     if not dispatcher.in_flight and not desk.waiting:
                         break  # there was no money for anything more
-                    if returned := dispatcher.next(timeout):
+                    if (returned := dispatcher.next(timeout)) and self._counts(desk, dispatcher, *returned):
                         self._take(desk, *returned)
                         self._report(sheet, report_of(*returned))
             except BaseException as error:
                 is_urgent = not isinstance(error, ProviderError)
                 for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
-                    self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
+                    if self._counts(desk, dispatcher, flight, reply):
+                        self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
                 raise
+            finally:
+                self.hedged += desk.hedge.calls
+                for flight in dispatcher.abandoned:
+                    self._pay(desk, flight, flight.forecast)
 
-    def _send(self, desk: Desk, dispatcher: Dispatcher[Flight, Reply | CallFailed]) -> float | None:
+    def _counts(self, desk: Desk, dispatcher: _Calls, flight: Flight, reply: Reply | CallFailed) -> bool:
+        """Say whether this is the answer for its chunk: of two calls the first good one is, the other is ignored."""
+        if dispatcher.take_back(flight):
+            self._pay(desk, flight, reply.usage)
+            return False
+        rival = desk.hedge.returned(flight, isinstance(reply, Reply))
+        if rival and isinstance(reply, CallFailed):
+            self._pay(desk, flight, reply.usage)
+            if isinstance(reply, RateLimited):
+                self.put_off += 1
+                desk.pace.rate_limited(flight.started_at, reply.wait)
+            else:
+                self.broken += 1
+            return False
+        if rival:
+            dispatcher.abandon(rival)
+        return True
+
+    def _pay(self, desk: Desk, flight: Flight, usage: Usage) -> None:
+        """Count what a call has cost whose answer is not used."""
+        self.usage += usage
+        desk.budget.settle(flight.forecast, usage)
+
+    def _send(self, desk: Desk, dispatcher: _Calls) -> float | None:
         """Start all calls that may start now; gives the seconds until the next one may, None = when one comes back."""
         while (wait := desk.pace.wait(dispatcher.in_flight)) == 0.0:
             if dispatcher.in_flight and desk.budget.is_limited and not desk.forecast.has_learnt:
                 return None  # the first call says what the others will cost
-            chunk = desk.waiting.take()
+            slow = desk.hedge.overdue()
+            chunk = slow.chunk if slow else desk.waiting.take()
             if chunk is None:
-                return desk.waiting.seconds_until_due()
+                soon = (desk.waiting.seconds_until_due(), desk.hedge.seconds_until_overdue())
+                return min((seconds for seconds in soon if seconds is not None), default=None)
             forecast = desk.forecast.of(chunk.questions) if self._counts_tokens else Usage(1)
-            if not desk.budget.reserve(forecast):
+            if desk.budget.reserve(forecast):
+                desk.pace.started(forecast)
+                flight = Flight(chunk, forecast, time.monotonic())
+                desk.hedge.started(flight, slow)
+                dispatcher.submit(flight)
+            elif slow:
+                desk.hedge.leave(slow)
+            else:
                 self._stop(desk, chunk)
                 return None
-            desk.pace.started(forecast)
-            dispatcher.submit(Flight(chunk, forecast, time.monotonic()))
-        return wait if desk.waiting else None
+        return wait if desk.waiting or self.limits.hedge else None
 
     def _stop(self, desk: Desk, chunk: Chunk) -> None:
         """Leave pending what the budget has no money for; calls under way go on."""
@@ -258,7 +248,7 @@ class Classifier:
 
     @property
     def _counts_tokens(self) -> bool:
-        return self.limits.tokens_per_minute > 0 or self.limits.budget_usd > 0
+        return self.limits.tokens_per_minute > 0 or self.limits.budget_usd > 0 or self.limits.hedge
 
     def _call(self, flight: Flight) -> Reply | CallFailed:
         """Ask the provider and take its answer apart; this runs in a thread."""
@@ -274,7 +264,7 @@ class Classifier:
             raise ProviderError(f"the provider {self.provider.name!r} broke down: {name}") from error
         numbers = range(1, len(items) + 1)
         parsed = parse_answer(response.text, self.prompt, numbers, truncated=response.truncated)
-        return Reply(parsed, response.usage, response.truncated)
+        return Reply(parsed, response.usage, response.truncated, response.text, response.finish)
 
     def _take(self, desk: Desk, flight: Flight, reply: Reply | CallFailed) -> None:
         """Keep the good answers, and see to it that the others are asked again or have failed."""
@@ -371,10 +361,3 @@ class Classifier:
                 note=self._note,
             )
         )
-
-
-def report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
-    """Say what a call was like."""
-    tokens, seconds = reply.usage.input_tokens + reply.usage.output_tokens, time.monotonic() - flight.started_at
-    good = isinstance(reply, Reply) and not reply.parsed.faults
-    return CallReport(len(flight.chunk), tokens, seconds, good)

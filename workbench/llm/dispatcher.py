@@ -42,7 +42,9 @@ class Dispatcher(Generic[Task, Result]):
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[tuple[Task, Result | _Raised]] = queue.SimpleQueue()
         self.in_flight = 0
-        """Calls that were submitted and whose result was not fetched."""
+        """Calls that were submitted and whose result was not fetched; without the abandoned ones."""
+        self.abandoned: list[Task] = []
+        """Calls under way that nobody waits for."""
 
     def __enter__(self) -> Self:
         """Open the window."""
@@ -54,16 +56,28 @@ class Dispatcher(Generic[Task, Result]):
         """Let the threads end; calls under way are waited for only if there is none."""
         for _ in self._threads:
             self._tasks.put(None)
-        for thread in self._threads if not self.in_flight else ():
+        for thread in self._threads if not (self.in_flight or self.abandoned) else ():
             thread.join()
 
     def submit(self, task: Task) -> None:
         """Hand a task to a thread."""
         self.in_flight += 1
         self._tasks.put(task)
-        if len(self._threads) < min(self.in_flight, self._concurrency):
+        if len(self._threads) < min(self.in_flight, self._concurrency) + len(self.abandoned):
             self._threads.append(threading.Thread(target=self._work, name="llm-call", daemon=True))
             self._threads[-1].start()
+
+    def abandon(self, task: Task) -> None:
+        """Wait for a call no more: another may start in its place. A thread cannot be stopped, so it goes on alone."""
+        self.in_flight -= 1
+        self.abandoned.append(task)
+
+    def take_back(self, task: Task) -> bool:
+        """Say whether a call that has come back was abandoned; it is so no more."""
+        if task not in self.abandoned:
+            return False
+        self.abandoned.remove(task)
+        return True
 
     def next(self, timeout: float | None = None) -> tuple[Task, Result] | None:
         """Wait for a result, whichever comes first, or so many seconds; raises what its call has raised."""
@@ -76,10 +90,13 @@ class Dispatcher(Generic[Task, Result]):
                 if until is not None and time.monotonic() >= until:
                     return None
                 continue
-            self.in_flight -= 1
-            if isinstance(outcome, _Raised):
+            is_waited_for = task not in self.abandoned
+            self.in_flight -= is_waited_for
+            if not isinstance(outcome, _Raised):
+                return task, outcome
+            if is_waited_for:
                 raise outcome.error
-            return task, outcome
+            self.take_back(task)
 
     def arrived(self, wait: float = 0.0) -> Iterator[tuple[Task, Result]]:
         """Give the good results that are there already or come within so many seconds: for the one who must stop."""
@@ -89,7 +106,7 @@ class Dispatcher(Generic[Task, Result]):
                 task, outcome = self._outcomes.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 return
-            self.in_flight -= 1
+            self.in_flight -= task not in self.abandoned
             if not isinstance(outcome, _Raised):
                 yield task, outcome
 

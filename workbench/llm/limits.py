@@ -21,6 +21,8 @@ _LEAST = {
     "stop_after": 0,
     "backoff_seconds": 0.0,
     "budget_usd": 0.0,
+    "second_pass_below": 0.0,
+    "audit_sample": 0,
 }
 
 
@@ -53,6 +55,13 @@ class Limits:
     backoff_seconds: float = 1.0
     """The longest wait after a first breakdown; it doubles with every further one."""
 
+    hedge: bool = False
+    """Make a call that is far slower than the others a second time; the first answer counts, both are paid for."""
+    second_pass_below: float = 0.0
+    """Items with a lower score get up to two more answers in other chunks, and the majority decides; 0 = none."""
+    audit_sample: int = 0
+    """So many items, drawn at random, are asked again in other chunks, to see how often the answer changes."""
+
     def __post_init__(self) -> None:
         """Check every value."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -71,6 +80,8 @@ class Limits:
 def _fault(name: str, value: Any) -> str:
     if choices := _CHOICES.get(name):
         return "" if value in choices else f"{name} is {value!r}, but should be one of {', '.join(choices)}"
+    if name == "hedge":
+        return "" if isinstance(value, bool) else f"hedge is {value!r}, but should be true or false"
     least = _LEAST.get(name)
     kind, word = (Real, "number") if isinstance(least, float) else (Integral, "whole number")
     is_number = isinstance(value, kind) and not isinstance(value, bool)

@@ -28,6 +28,8 @@ _NAMES = {
 }
 _FIELD_OF = {alias: name for name, aliases in _NAMES.items() for alias in aliases.split()}
 _OPENING = re.compile(r"[{\[]")
+_THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+"""What models that think aloud say before they answer."""
 _LONGEST_REASON = 1000
 
 Entry = dict[str, list[Any]]
@@ -64,8 +66,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
 def parse_answer(text: str, prompt: Prompt, numbers: Collection[int], *, truncated: bool = False) -> ParsedAnswer:
     """Take an answer apart; `numbers` are the items that were asked for.
 
-    Prose and fences around the JSON are skipped; of JSON that is cut off or broken the whole entries are kept.
+    Thoughts before the answer, prose and fences around the JSON are skipped; of JSON that is cut off or broken the
+    whole entries are kept.
     """
+    text = _THOUGHTS.sub("", text, count=1)
     entries = list(_entries_in(text))
     parsed = ParsedAnswer()
     unknown = 0

@@ -48,14 +48,19 @@ class Sheet:
             if not fields:
                 self._put(position, nothing, Status.OK, 0)
 
-    def questions(self, limits: Limits, provider_fingerprint: str) -> list[Question]:
-        """Draw the items that are asked and merge those with the same fields, in the order in which they are asked."""
-        order = [position for position in shuffled(self._ids, limits.seed) if self._fields[position]]
+    def questions(self, limits: Limits, provider_fingerprint: str, number: int = 1) -> list[Question]:
+        """Draw the items that are asked and merge those with the same fields, in the order in which they are asked.
+
+        Every pass, from 1, has an order and keys of its own.
+        """
+        order = [position for position in shuffled(self._ids, limits.seed + number - 1) if self._fields[position]]
         asked = order[: limits.sample_size] if limits.sample_size else order
         self.total -= len(order) - len(asked)
         prompt_fingerprint = self._prompt.fingerprint
         if limits.reason != "always":
             provider_fingerprint += f" reason={limits.reason}"
+        if number > 1:
+            provider_fingerprint += f" pass={number}"
         questions: dict[str, Question] = {}
         for position in asked:
             fields = self._fields[position]

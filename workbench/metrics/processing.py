@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.metrics.accuracy import Accuracy
-from workbench.metrics.numbers import finite, share
+from workbench.metrics.numbers import finite, share, wilson
 from workbench.records import AMBIGUOUS_SCORE, HIGH_SCORE, MEDIUM_SCORE, Band, Status
 
 
@@ -48,8 +48,14 @@ def iteration_metrics(
         "bands": bands,
         **_distribution(classified),
         "processing_stats": _processing_stats(classified, bands, scored),
+        "position_audit": _position_audit((processing or {}).get("position_audit")),
         "processing": {str(name): _plain(value) for name, value in (processing or {}).items()},
     }
+
+
+def _position_audit(found: Mapping[str, int] | None) -> dict[str, Any] | None:
+    """Give how often an answer changed when its item was asked again in other company; null where nobody asked."""
+    return None if not found else {"changed": found["changed"], **wilson(found["changed"], found["asked"]).to_dict()}
 
 
 def _with_weights(predictions: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:

@@ -21,10 +21,21 @@ def accuracy_sentences(metrics: Facts) -> list[str]:
     accuracy = metrics["accuracy"]
     if not accuracy:
         note = metrics.get("accuracy_note") or "Nobody knows yet: no item of it was reviewed."
-        return [note, _coverage(metrics)]
+        return [note, _coverage(metrics), *_position_audit(metrics)]
     left_out = [f"{reason} ({count:,})" for reason, count in accuracy["left_out"].items()]
     told = [f"Verdicts are left out where the item {', '.join(left_out)}."] if left_out else []
-    return [_three_ways(accuracy), *accuracy["notes"], _coverage(metrics), *told]
+    return [_three_ways(accuracy), *accuracy["notes"], _coverage(metrics), *told, *_position_audit(metrics)]
+
+
+def _position_audit(metrics: Facts) -> list[str]:
+    """Say how much an answer depends on the place and the neighbours of its item; nothing where nobody asked."""
+    audit = metrics.get("position_audit")
+    if not audit or not audit["n"]:
+        return []
+    return [
+        f"Asked again in other chunks, {audit['changed']:,} of {audit['n']:,} items got another category:"
+        f" {_measured(audit)}. So much of the answers hangs on chance and on an item's neighbours."
+    ]
 
 
 def trend_sentences(history: Sequence[Facts]) -> list[str]:

@@ -97,6 +97,8 @@ class Response:
     usage: Usage
     truncated: bool = False
     """The answer was cut off at a length limit: its tail is missing, not wrong."""
+    finish: str = ""
+    """Why the answer ended, in the words of the service."""
 
 
 class Provider(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 FORMATS = ("json_schema", "json_object", "text")
 """What an answer can be held to, from the strictest to none."""
 _CONNECT_SECONDS = 10.0
-_THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-"""What models that think aloud say before they answer."""
 
 
 class OpenAIProvider:
@@ -171,7 +168,7 @@ class OpenAIProvider:
             raise Refused("the content filter of the service stopped the answer.", usage=usage)
         if refusal := message.get("refusal"):
             raise Refused(f"the model refused: {_text(refusal)[:200]}", usage=usage)
-        return Response(_THOUGHTS.sub("", text, count=1), usage, truncated=finish == "length")
+        return Response(text, usage, truncated=finish == "length", finish=str(finish or ""))
 
 
 def _client(key: str, base_url: str | None, timeout: float) -> openai.OpenAI:

@@ -1,0 +1,243 @@
+"""Asking more than once on purpose: hedged calls, a second pass with a vote, the position audit."""
+
+import os
+import time
+
+import pandas as pd
+import pytest
+from openai_server import KEY, MODEL, OpenAIServer, by_first_word
+
+from workbench.errors import ParameterError
+from workbench.llm import Classifier, Limits, MemoryCache, Prompt, estimate, get_provider
+from workbench.metrics import iteration_metrics, wilson
+from workbench.report.words import accuracy_sentences
+
+PROMPT = Prompt(name="p", categories=["Pop", "Viajes", "Otros", "Indeterminado"])
+LIMITS = Limits(chunk_size=10, concurrency=4, backoff_seconds=0.02)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def key():
+    os.environ["OPENAI_API_KEY"] = KEY
+    yield
+    del os.environ["OPENAI_API_KEY"]
+
+
+def many(count):
+    texts = [f"{('vinil', 'taxi', 'renta')[position % 3]} {position}" for position in range(count)]
+    return pd.DataFrame({"item_id": [f"i{n}" for n in range(count)], "cleanText": pd.array(texts, dtype="str")})
+
+
+def made(server, cache=None, **changes):
+    provider = get_provider("openai", model=MODEL, base_url=server.url)
+    return Classifier(PROMPT, provider, LIMITS.changed(**changes), cache)
+
+
+def right(items):
+    return [by_first_word(text)["category"] for text in items["cleanText"]]
+
+
+# --- hedged calls
+
+
+def slow(*numbers, seconds=3.0, otherwise=0.02):
+    return lambda call: seconds if call.number in numbers else otherwise
+
+
+def test_a_call_far_slower_than_the_others_is_made_again_and_nobody_waits_for_it():
+    items = many(400)
+    with OpenAIServer(delay=slow(30, seconds=20)) as server:
+        started = time.monotonic()
+        classifier = made(server, hedge=True)
+        predictions = classifier.classify(items)
+        assert time.monotonic() - started < 10
+        assert predictions["category"].tolist() == right(items)
+        assert (classifier.hedged, classifier.processing()["hedged"]) == (1, 1)
+        assert classifier.usage.calls == len(server.calls) == 41
+        assert sorted(server.asked.values())[-11:] == [1, *[2] * 10]
+
+
+def test_with_one_call_at_a_time_there_is_no_place_for_a_second():
+    with OpenAIServer(delay=slow(20, seconds=0.3, otherwise=0)) as server:
+        classifier = made(server, hedge=True, concurrency=1)
+        classifier.classify(many(250))
+        assert (classifier.hedged, len(server.calls)) == (0, 25)
+
+
+def test_a_service_that_becomes_slow_as_a_whole_is_not_asked_twice_as_often():
+    with OpenAIServer(delay=lambda call: 0.01 if call.number <= 20 else 0.1) as server:
+        slower = made(server, hedge=True)
+        slower.classify(many(400))
+        assert slower.hedged <= 4
+        assert len(server.calls) <= 44
+
+
+def test_an_answer_that_comes_late_is_paid_for_and_changes_nothing():
+    with OpenAIServer(delay=slow(20, seconds=0.2, otherwise=0.02)) as server:
+        classifier = made(server, hedge=True, concurrency=2)
+        predictions = classifier.classify(many(600))
+        assert (classifier.hedged >= 1, classifier.usage.calls) == (True, len(server.calls))
+    assert predictions["category"].tolist() == right(many(600))
+    assert set(predictions["status"]) == {"ok"}
+
+
+def test_of_two_calls_one_that_fails_does_not_spoil_the_other():
+    with OpenAIServer(delay=slow(30, seconds=0.5)) as server:
+        server._faults = lambda call: (
+            ["server_error"] if {server.asked[text] for text in call.items.values()} == {2} else []
+        )
+        classifier = made(server, hedge=True)
+        predictions = classifier.classify(many(400))
+    assert set(predictions["status"]) == {"ok"}
+    assert (classifier.hedged, classifier.broken, classifier.usage.calls) == (1, 1, 41)
+
+
+def test_a_second_call_needs_money_as_any_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parameters").mkdir()
+    (tmp_path / "parameters" / "prices.yaml").write_text(
+        "as_of: 2025-10-01\nmxn_per_usd: 20\nmodels:\n  test-model: {input: 100, cached: 10, output: 400}\n"
+    )
+    with OpenAIServer(delay=slow(30, seconds=0.4)) as server:
+        classifier = made(server, hedge=True, budget_usd=50.0)
+        classifier.classify(many(400))
+        assert classifier.hedged == 1
+        paid = classifier.cost_usd
+        without = made(server, budget_usd=50.0)
+        without.classify(many(400))
+    assert without.cost_usd < paid < 1.1 * without.cost_usd
+    assert classifier._budget._reserved == pytest.approx(0)
+
+
+# --- a second pass
+
+
+def moody(changes):
+    """Answers with low scores by a list of categories per text; the n-th time an item is asked the n-th counts."""
+    times = {}
+
+    def answer(text):
+        times[text] = times.get(text, 0) + 1
+        said = changes.get(text, [by_first_word(text)["category"]])
+        return {
+            "reason": f"time {times[text]}",
+            "category": said[min(times[text], len(said)) - 1],
+            "score": 0.3 if text in changes else 0.9,
+        }
+
+    return answer
+
+
+CHANGES = {
+    "vinil 0": ["Pop", "Pop", "Otros"],
+    "taxi 1": ["Pop", "Viajes", "Viajes"],
+    "renta 2": ["Pop", "Viajes", "Otros"],
+    "vinil 3": ["Indeterminado", "Pop", "Pop"],
+}
+
+
+def test_items_with_low_scores_are_asked_again_and_the_majority_decides_with_ties_keeping_the_first():
+    items, cache = many(60), MemoryCache()
+    with OpenAIServer(moody(CHANGES)) as server:
+        classifier = made(server, cache, second_pass_below=0.5)
+        predictions = classifier.classify(items)
+        said = predictions.set_index("item_id")
+        assert said.loc[["i0", "i1", "i2", "i3"], "category"].tolist() == ["Pop", "Viajes", "Pop", "Pop"]
+        assert said.loc[["i0", "i1"], "reason"].tolist() == ["time 1", "time 2"]
+        assert predictions["item_id"].tolist() == items["item_id"].tolist()
+        assert predictions["category"].tolist()[4:] == right(items)[4:]
+        assert [len(call.items) for call in server.calls[6:]] == [4, 3]  # where two agree, nobody asks for a third
+        assert classifier.second_pass == {"asked": 4, "changed": 2}
+        assert (classifier.answered, classifier.usage.calls) == (60, 8)
+        again = made(server, cache, second_pass_below=0.5).classify(items)
+        assert len(server.calls) == 8
+    pd.testing.assert_frame_equal(predictions, again)
+
+
+def test_a_pass_without_money_leaves_the_run_to_go_on_later(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parameters").mkdir()
+    (tmp_path / "parameters" / "prices.yaml").write_text(
+        "as_of: 2025-10-01\nmxn_per_usd: 20\nmodels:\n  test-model: {input: 100, cached: 10, output: 400}\n"
+    )
+    items, cache = many(40), MemoryCache()
+    changes = {text: ["Otros", "Pop", "Pop"] for text in items["cleanText"]}
+    with OpenAIServer(moody(changes)) as server:
+        free = made(server, MemoryCache())
+        free.classify(items)
+        poor = made(server, cache, second_pass_below=0.5, budget_usd=1.3 * free.cost_usd, concurrency=1)
+        assert set(poor.classify(items)["status"]) == {"ok"}
+        assert poor.left > 0
+        assert poor.cost_usd <= 1.3 * free.cost_usd
+        asked = len(server.calls)
+        rich = made(server, cache, second_pass_below=0.5, budget_usd=50.0)
+        rich.classify(items)
+        assert rich.left == 0
+        assert len(server.calls) - asked < 9
+
+
+# --- the position audit
+
+
+def test_the_audit_asks_a_random_sample_in_other_chunks_and_counts_what_changes():
+    items, cache = many(120), MemoryCache()
+    changes = {text: [by_first_word(text)["category"], "Indeterminado"] for text in items["cleanText"][:30]}
+    with OpenAIServer(moody(changes)) as server:
+        classifier = made(server, cache, audit_sample=40)
+        predictions = classifier.classify(items)
+        assert predictions["category"].tolist() == right(items)  # it measures, and changes nothing
+        first, second = server.calls[:12], server.calls[12:]
+        assert sum(len(call.items) for call in second) == 40
+        neighbours = {text: set(call.items.values()) for call in first for text in call.items.values()}
+        assert not any(set(call.items.values()) <= neighbours[text] for call in second for text in call.items.values())
+        audited = {text for call in second for text in call.items.values()}
+        assert classifier.position_audit == {"asked": 40, "changed": len(audited & set(changes))}
+        same = made(server, cache, audit_sample=40)
+        same.classify(items)
+        assert same.position_audit == classifier.position_audit
+        assert len(server.calls) == 16
+    metrics = iteration_metrics(predictions, items.assign(n_rows=1), processing=classifier.processing())
+    found, expected = metrics["position_audit"], wilson(classifier.position_audit["changed"], 40)
+    assert (found["estimate"], found["low"], found["high"], found["n"]) == (
+        expected.estimate, expected.low, expected.high, 40,
+    )  # fmt: skip
+    assert any("of 40 items got another category" in each for each in accuracy_sentences(metrics))
+
+
+def test_without_an_audit_there_is_nothing_to_tell():
+    with OpenAIServer() as server:
+        classifier = made(server)
+        predictions = classifier.classify(many(10))
+    metrics = iteration_metrics(predictions, many(10).assign(n_rows=1), processing=classifier.processing())
+    assert metrics["position_audit"] is None
+    assert not any("other chunks" in each for each in accuracy_sentences(metrics))
+
+
+# --- what it will cost
+
+
+def test_an_estimate_counts_the_calls_that_ask_again_and_not_those_that_are_kept():
+    items, cache = many(200), MemoryCache()
+    changes = {text: ["Otros", "Pop", "Pop"] for text in items["cleanText"][:20]}
+    with OpenAIServer(moody(changes)) as server:
+        classifier = made(server, cache, second_pass_below=0.5, audit_sample=30)
+        before = estimate(items, PROMPT, classifier.provider, classifier.limits, cache)
+        assert (before.calls, before.calls_again) == (20 + 7 + 4, 11)  # one in five low, twice; and the audit
+        classifier.classify(items)
+        after = estimate(items, PROMPT, classifier.provider, classifier.limits, cache)
+        assert after.calls <= 8
+        assert "ask again" in str(before)
+        assert len(server.calls) <= before.calls
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"hedge": 1}, "hedge is 1, but should be true or false"),
+        ({"second_pass_below": -0.1}, "second_pass_below is -0.1"),
+        ({"audit_sample": 1.5}, "audit_sample is 1.5"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(limits, said):
+    with pytest.raises(ParameterError, match=said):
+        Limits(**limits)

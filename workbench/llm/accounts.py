@@ -1,0 +1,84 @@
+"""What a classification has cost and how its calls went: the counters, and what is told of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from workbench.llm.desk import Flight, Reply
+from workbench.llm.faults import CallFailed
+from workbench.llm.progress import CallReport
+from workbench.llm.providers import Provider, Usage
+
+
+class Accounts:
+    """The counters of the latest classification."""
+
+    def _open_accounts(self) -> None:
+        self.seconds = 0.0
+        """Wall time of the latest classification, also of one that was stopped."""
+        self.usage = Usage()
+        """What the calls have cost, those with bad answers included."""
+        self.cached = 0
+        """Items that the cache answered."""
+        self.answered = 0
+        """Items that the provider answered."""
+        self.retried = 0
+        """Items that were asked for more than once."""
+        self.failed = 0
+        """Items without a valid answer after all attempts."""
+        self.unknown = 0
+        """Answers to items that were not asked for; they are ignored."""
+        self.left = 0
+        """Items that are pending because the budget is used up."""
+        self.put_off = 0
+        """Calls that the service put off (429); they cost nothing and are made again."""
+        self.broken = 0
+        """Calls that broke down, were refused or were too long."""
+        self.hedged = 0
+        """Calls that were made a second time because the first was slow."""
+        self.second_pass: dict[str, int] | None = None
+        """Items `asked` again for their low score, and how many `changed`."""
+        self.position_audit: dict[str, int] | None = None
+        """Items `asked` again in other chunks, and how many answers `changed`."""
+
+    def _add(self, other: Accounts) -> None:
+        """Add what another pass over the same items has cost."""
+        self.usage += other.usage
+        self.unknown += other.unknown
+        self.put_off += other.put_off
+        self.broken += other.broken
+        self.hedged += other.hedged
+        self.left += other.left
+
+    def _processing(self, provider: Provider, cost_usd: float | None) -> dict[str, Any]:
+        """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
+        items = self.cached + self.answered + self.failed
+        return {
+            "provider": provider.name,
+            "model": provider.model,
+            "seconds": round(self.seconds, 3),
+            "items_per_second": round(items / self.seconds, 1) if self.seconds else None,
+            "calls": self.usage.calls,
+            "tokens": self.usage.input_tokens + self.usage.output_tokens,
+            "input_tokens": self.usage.input_tokens,
+            "cached_tokens": self.usage.cached_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "cost_usd": cost_usd,
+            "cached": self.cached,
+            "retried": self.retried,
+            "failed": self.failed,
+            "unknown": self.unknown,
+            "put_off": self.put_off,
+            "broken": self.broken,
+            "hedged": self.hedged,
+            "second_pass": self.second_pass,
+            "position_audit": self.position_audit,
+        }
+
+
+def report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
+    """Say what a call was like."""
+    tokens, seconds = reply.usage.input_tokens + reply.usage.output_tokens, time.monotonic() - flight.started_at
+    good = isinstance(reply, Reply) and not reply.parsed.faults
+    return CallReport(len(flight.chunk), tokens, seconds, good)

@@ -100,6 +100,7 @@ def test_the_metrics_of_an_iteration():
             "with_high_confidence": 2,
             "ambiguous": 1,
         },
+        "position_audit": None,
         "processing": {"seconds": 2.0, "calls": 3, "tokens": {"input": 10}, "items_per_second": None},
     }
 

@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -58,7 +58,7 @@ class Limits:
 class Opener:
     """Opens files and members of archives; the archive that was used last stays open for the next member."""
 
-    _levels: list[tuple[str, zipfile.ZipFile, BinaryIO]] = field(default_factory=list)
+    _levels: list[tuple[str, zipfile.ZipFile, ExitStack]] = field(default_factory=list)
 
     def __enter__(self) -> Opener:
         return self
@@ -102,18 +102,21 @@ class Opener:
             same += 1
         self._close(same)
         for depth in range(same, len(wanted)):
-            held = cast(BinaryIO, tempfile.TemporaryFile()) if depth else self.stream(path)  # noqa: SIM115
-            if depth:
-                with self._levels[-1][1].open(wanted[depth]) as stream:
-                    shutil.copyfileobj(stream, held, BLOCK)
-            self._levels.append((wanted[depth], zipfile.ZipFile(held), held))
+            with ExitStack() as held:
+                stream = held.enter_context(self._unpacked(wanted[depth]) if depth else self.stream(path))
+                self._levels.append((wanted[depth], held.enter_context(zipfile.ZipFile(stream)), held.pop_all()))
         return self._levels[-1][1]
+
+    def _unpacked(self, member: str) -> BinaryIO:
+        """Unpack an archive inside the innermost one that is open: it is read from its end."""
+        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+        with self._levels[-1][1].open(member) as stream:
+            shutil.copyfileobj(stream, copy, BLOCK)
+        return copy
 
     def _close(self, depth: int) -> None:
         while len(self._levels) > depth:
-            _, archive, held = self._levels.pop()
-            archive.close()
-            held.close()
+            self._levels.pop()[2].close()
 
 
 Member = tuple[Entry, tuple[str, ...]]
@@ -136,7 +139,7 @@ def _members(opener: Opener, outer: Entry, inside: tuple[str, ...], limits: Limi
     infos = [info for info in archive.infolist() if not info.is_dir() and not is_hidden(info.filename)]
     copies = Counter(info.filename for info in infos)
     for info in infos:
-        name = f"{outer.name}/{_spelled(info)}"
+        name = f"{outer.name}/{_spelled(info)}".replace("\\", "/")
         copies[info.filename] -= 1
         wrong = _wrong(info, copies[info.filename])
         entry = Entry(name, outer.path, info.file_size, outer.modified)

@@ -20,7 +20,7 @@ BLOCK = 1 << 20
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PATTERN = re.compile(r"[*?\[]")
-_HIDDEN = re.compile(r"[.~]|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
+_HIDDEN = re.compile(r"\.(?!\.?$)|~|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
 """What operating systems and open programs leave in folders: .DS_Store, ~$ventas.xlsx, __MACOSX."""
 
 
@@ -49,7 +49,7 @@ def is_hidden(name: str) -> bool:
     >>> is_hidden("2024/~$ventas.xlsx"), is_hidden("__MACOSX/a.xml"), is_hidden("2024/ventas.xlsx")
     (True, True, False)
     """
-    return any(_HIDDEN.match(part) for part in PurePosixPath(name).parts)
+    return any(_HIDDEN.match(part) for part in PurePosixPath(name.replace("\\", "/")).parts)
 
 
 def look(given: str) -> Iterator[Entry | FileFault]:

@@ -94,21 +94,21 @@ def add_note(connection: sa.Connection) -> None:
 
 def test_a_migration_changes_an_older_database_once(tmp_path: Path) -> None:
     Database(url_of(tmp_path)).close()
-    newer = (*MIGRATIONS, ("002_note", add_note))
+    newer = (*MIGRATIONS, ("998_note", add_note))
     for _ in range(2):
         database = Database(url_of(tmp_path), newer)
         with database.read() as transaction:
             columns = [column["name"] for column in sa.inspect(transaction.connection).get_columns("runs")]
             applied = {row["name"]: row["applied_at"] for row in transaction.rows("migrations")}
         assert columns.count("note") == 1
-        assert list(applied) == ["001_first_tables", "002_note"]
+        assert list(applied) == [name for name, _ in newer]
         assert all(time.startswith("20") for time in applied.values())
 
 
 def test_a_new_database_starts_with_the_newest_tables(tmp_path: Path) -> None:
-    database = Database(url_of(tmp_path), (*MIGRATIONS, ("002_note", add_note)))
+    database = Database(url_of(tmp_path), (*MIGRATIONS, ("998_note", add_note)))
     with database.read() as transaction:
-        assert len(transaction.rows("migrations")) == 2
+        assert len(transaction.rows("migrations")) == len(MIGRATIONS) + 1
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) ->
         connection.exec_driver_sql("SELECT * FROM nowhere")
 
     with pytest.raises(StorageError, match="nowhere"):
-        Database(url_of(tmp_path), (*MIGRATIONS, ("002_note", fail)))
-    database = Database(url_of(tmp_path), (*MIGRATIONS, ("002_note", add_note)))
+        Database(url_of(tmp_path), (*MIGRATIONS, ("998_note", fail)))
+    database = Database(url_of(tmp_path), (*MIGRATIONS, ("998_note", add_note)))
     with database.read() as transaction:
-        assert len(transaction.rows("migrations")) == 2
+        assert len(transaction.rows("migrations")) == len(MIGRATIONS) + 1
 
 
 def test_a_database_of_a_newer_workbench_is_refused(tmp_path: Path) -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.cli.parts import command, print_frame
+from workbench.cli.parts import command, open_runs, print_frame
+from workbench.errors import ReadError, WorkbenchError
+from workbench.settings import runs_folder
+
+if TYPE_CHECKING:
+    from workbench.readers import SchemaCache
 
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
-    inspect = command(commands, "inspect", _inspect, "show the columns of files: type, nulls, distinct values, samples")
-    inspect.add_argument("paths", nargs="+", metavar="PATH", help="CSV, XLSX, JSON or JSONL files")
+    inspect = command(commands, "inspect", _inspect, "show what files hold and how well they go together")
+    inspect.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, patterns, ZIP archives or URLs")
+    inspect.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help="leave out; may be repeated")
+    inspect.add_argument(
+        "--rows", type=int, default=1_000, metavar="N", help="first rows of each file to look at (default: %(default)s)"
+    )
+    inspect.add_argument("--full", action="store_true", help="look at all rows: exact counts, which takes longer")
     preview = command(commands, "preview", _preview, "show cleaning before and after on random rows, step by step")
     preview.add_argument("path", metavar="PATH")
     preview.add_argument("--columns", required=True, metavar="A,B", help="the columns to clean, separated by commas")
@@ -39,12 +49,25 @@ def _reading(options: argparse.Namespace) -> dict[str, Any]:
 
 def _inspect(options: argparse.Namespace) -> None:
     from workbench import console, readers
+    from workbench.cli import inspected
 
-    found = readers.inspect_files(options.paths, **_reading(options))
+    found = readers.find_sources(options.paths, exclude=options.exclude)
+    rows = None if options.full else options.rows
+    report = readers.inspect_sources(found, rows=rows, cache=_schema_cache(), **_reading(options))
+    if not report.readable:
+        raise ReadError("; ".join(report.faults.values()))
     if options.json:
-        console.print_json(found.to_dict())
+        console.print_json(report.to_dict())
     else:
-        print(console.schema(found.to_dict()))
+        print(inspected.layout(report.to_dict(), rows))
+
+
+def _schema_cache() -> SchemaCache | None:
+    """Give the cache of this folder's runs, if there are any: looking at files makes no folder of runs."""
+    try:
+        return open_runs().schema_cache() if runs_folder().is_dir() else None
+    except WorkbenchError:
+        return None  # what cannot be kept is found out again
 
 
 def _preview(options: argparse.Namespace) -> None:

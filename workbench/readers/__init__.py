@@ -7,6 +7,7 @@ from workbench.readers import cfdi, delimited, json_records, workbooks  # noqa: 
 from workbench.readers.amounts import amounts
 from workbench.readers.faults import FileFault
 from workbench.readers.formats import SUFFIXES, ReadingOptions
+from workbench.readers.inspection import SchemaCache, inspect_sources
 from workbench.readers.reading import Batch, read_sources
 from workbench.readers.schema import ColumnCompatibility, ColumnSchema, FileSchema, SchemaReport, inspect_files
 from workbench.readers.sources import Found, Source, find_sources
@@ -21,6 +22,7 @@ __all__ = [
     "FileSchema",
     "Found",
     "ReadingOptions",
+    "SchemaCache",
     "SchemaReport",
     "Source",
     "amounts",
@@ -29,6 +31,7 @@ __all__ = [
     "find_sources",
     "fingerprint",
     "inspect_files",
+    "inspect_sources",
     "read",
     "read_sources",
 ]

@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 
 from workbench.errors import ReadError
 from workbench.readers.faults import FileFault, border
-from workbench.readers.places import BLOCK, Entry, download, is_hidden, is_url
+from workbench.readers.places import BLOCK, Entry, download, download_head, is_hidden, is_url
 
 MAX_MEMBERS = 200_000
 MAX_BYTES = 20 << 30
@@ -77,6 +77,13 @@ class Opener:
             download(path, cast(BinaryIO, copy))
             copy.seek(0)
             return cast(BinaryIO, copy)
+
+    def head(self, path: str, members: Sequence[str], size: int) -> bytes:
+        """Give the first bytes of a file; of what a URL leads to no more is fetched. Raises ReadError."""
+        if is_url(path) and not members:
+            return download_head(path, size)
+        with border(members[-1] if members else path), self.stream(path, members) as stream:
+            return stream.read(size)
 
     @contextmanager
     def on_disk(self, path: str, members: Sequence[str] = ()) -> Iterator[Path]:

@@ -38,6 +38,8 @@ class Options:
     header_row: int | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    limit: int | None = None
+    """How many rows the caller will look at, so that a large sheet need not be read to its end; null = all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,6 +175,14 @@ def download(url: str, target: BinaryIO) -> None:
             shutil.copyfileobj(stream, target, BLOCK)
 
 
+def download_head(url: str, size: int) -> bytes:
+    """Give the first bytes of what a URL leads to; raises ReadError, MissingExtra."""
+    with far(url):
+        system, place = _system(url)
+        with system.open(place, "rb") as stream:
+            return bytes(stream.read(size))
+
+
 @contextmanager
 def far(url: str) -> Iterator[None]:
     """Turn whatever a service or its client raises into a ReadError: each has its own errors."""

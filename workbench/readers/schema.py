@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.errors import ReadError, UsageError
+from workbench.readers.archives import Opener
 from workbench.readers.columns import Column, Kind, frames
 from workbench.readers.faults import border
 from workbench.readers.formats import Options, Scan, scan
@@ -65,6 +66,14 @@ class FileSchema:
     error_cells: int = 0
     notes: list[str] = field(default_factory=list)
     fault: str | None = None
+    files: int = 1
+    """How many files this stands for: invoices of one folder or archive are described together."""
+    modified: str | None = None
+    """When it was changed, in UTC."""
+    rows_looked_at: int | None = None
+    """The first rows, on which types, nulls, distinct values and samples rest; null = all."""
+    rows_estimated: int | None = None
+    """Where only the beginning was read (`rows` is null): about how many rows there are, by the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,10 @@ class SchemaReport:
     """The schemas of some files."""
 
     files: list[FileSchema]
+    duplicates: list[list[str]] = field(default_factory=list)
+    """Groups of files with the same bytes."""
+    passed_over: list[str] = field(default_factory=list)
+    """Files of formats that cannot be read."""
 
     @property
     def readable(self) -> list[FileSchema]:
@@ -143,6 +156,10 @@ class SchemaReport:
             "optional_columns": [asdict(column) for column in self.optional_columns],
             "type_conflicts": [column.column_name for column in self.type_conflicts],
             "has_compatible_schema": self.has_compatible_schema,
+            "total_files": sum(file.files for file in self.files),
+            "total_bytes": sum(file.bytes or 0 for file in self.files),
+            "duplicates": self.duplicates,
+            "passed_over": self.passed_over,
         }
 
 
@@ -151,9 +168,10 @@ def _compatibility(name: str, files: Sequence[FileSchema]) -> ColumnCompatibilit
     missing = [file.path for file in files if file.path not in types]
     real = set(types.values()) - {Kind.EMPTY}
     conflict = len(real) > 1 and real != {Kind.INTEGER, Kind.NUMBER}
-    percentage = 100 * len(types) / len(files)
+    present = sum(file.files for file in files if file.path in types)
+    percentage = 100 * present / sum(file.files for file in files)
     kinds = sorted(set(types.values()))
-    return ColumnCompatibility(name, list(types), missing, len(types), percentage, types, conflict, kinds)
+    return ColumnCompatibility(name, list(types), missing, present, percentage, types, conflict, kinds)
 
 
 def inspect_files(
@@ -193,15 +211,24 @@ def _describe_or_record(path: str | Path, options: Options) -> FileSchema:
 
 
 def _describe(path: str | Path, options: Options) -> FileSchema:
-    scanned = scan(path, options)
+    with Opener() as opener, opener.on_disk(str(path)) as here:
+        scanned = scan(here, options)
+        return described(scanned, str(path), here.stat().st_size)
+
+
+def described(scanned: Scan, name: str, size: int, rows: int | None = None) -> FileSchema:
+    """Describe a file that was scanned, by its first rows or by all; raises ReadError."""
     tallies = [_Tally(column) for column in scanned.columns]
+    seen = 0
     with border(scanned.path):
-        for frame in frames(scanned.tables(), scanned.columns, BATCH_ROWS):
+        for frame in frames(scanned.tables(), scanned.columns, min(rows or BATCH_ROWS, BATCH_ROWS)):
             for tally in tallies:
                 tally.see(frame[tally.column.name])
-        size = scanned.path.stat().st_size
+            seen += len(frame)
+            if rows and seen >= rows:
+                break
     return FileSchema(
-        path=str(path),
+        path=name,
         format=scanned.format,
         bytes=size,
         rows=scanned.rows,
@@ -212,6 +239,7 @@ def _describe(path: str | Path, options: Options) -> FileSchema:
         nul_bytes=scanned.nul_bytes,
         error_cells=scanned.error_cells,
         notes=list(scanned.notes),
+        rows_looked_at=seen if seen < scanned.rows else None,
     )
 
 
@@ -249,7 +277,7 @@ class _Tally:
     def schema(self) -> ColumnSchema:
         """Give the result."""
         self._merge()
-        kind = Kind.DATE if self._dates else self.column.kind
+        kind = Kind.EMPTY if not self._samples else Kind.DATE if self._dates else self.column.kind
         samples = list(map(_plain, self._samples))[:SAMPLES]
         return ColumnSchema(self.column.name, kind.value, self._nulls, len(self._hashes), samples)
 

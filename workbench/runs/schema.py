@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -81,8 +82,18 @@ sa.Table(
     sa.Column("rate", sa.Float),
     sa.Column("updated_at", sa.String, nullable=False),
 )
+sa.Table(
+    "schema_cache",
+    METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("schema", sa.Text, nullable=False),
+    sa.Column("saved_at", sa.String, nullable=False),
+)
 
 Migration = tuple[str, Callable[[sa.Connection], None]]
-MIGRATIONS: tuple[Migration, ...] = (("001_first_tables", METADATA.create_all),)
+MIGRATIONS: tuple[Migration, ...] = (
+    ("001_first_tables", METADATA.create_all),
+    ("002_schema_cache", partial(METADATA.tables["schema_cache"].create, checkfirst=True)),
+)
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

@@ -30,6 +30,7 @@ from workbench.runs.locks import LOCK, STAGE_LOCK, file_lock, worker
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
 from workbench.runs.rows import RunRows, described, row_to_change
+from workbench.runs.schemas import Schemas
 from workbench.runs.values import now
 from workbench.runs.verdicts import to_frame, to_rows
 
@@ -262,6 +263,10 @@ class RunStore(RunRows):
     def answers(self, make: Callable[..., Any] = Answer) -> Answers[Any]:
         """Give the kept answers of all runs, which come back as `make(key=…, category=…, reason=…, …)`."""
         return Answers(self._database, make)
+
+    def schema_cache(self) -> Schemas:
+        """Give the kept descriptions of files, for `readers.inspect_sources`."""
+        return Schemas(self._database)
 
     def set_progress(
         self,

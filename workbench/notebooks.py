@@ -112,7 +112,11 @@ def run_stage(
     started = time.monotonic()
     store.set_state(run.run_id, RunState.RUNNING)
     with _state_of_outcome(run.run_id, store), _progress_observed(run.run_id, step, store, observe):
-        execute(notebook_path(name), output, parameters)
+        try:
+            execute(notebook_path(name), output, parameters)
+        finally:
+            if output.is_file():
+                store.record(run.run_id, f"notebook_{step.stage}", step.iteration)
     seconds = round(time.monotonic() - started, 1)
     last = store.progress(run.run_id) or {}
     detail = last["detail"] if (last.get("stage"), last.get("iteration")) == (step.stage, step.iteration) else None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.parts import command, open_runs, print_frame, run_id_of
+
+if TYPE_CHECKING:
+    from workbench.runs import RunStore
 
 
 def add(commands: Any) -> None:
@@ -34,6 +37,7 @@ def add(commands: Any) -> None:
         default="classify",
         help="classify: original columns and answers; ingest: rows with clean columns (default: %(default)s)",
     )
+    show.add_argument("--verify", action="store_true", help="check every file against what was written")
     review.add_argument("--iteration", type=int, metavar="N", help="default: the newest")
     for parser in (runs, show, compare, search):
         parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -49,11 +53,29 @@ def _show(options: argparse.Namespace) -> None:
     from workbench import console, report
 
     store = open_runs()
+    if options.verify:
+        _verify(options, store)
+        return
     found = report.summary(store, run_id_of(options, store))
     if options.json:
         console.print_json(found)
     else:
         print(console.summary(found))
+
+
+def _verify(options: argparse.Namespace, store: RunStore) -> None:
+    import pandas as pd
+
+    from workbench import console
+    from workbench.errors import StorageError
+
+    checked = store.verify(run_id_of(options, store))
+    print_frame(pd.DataFrame(checked, columns=["path", "state", "detail"]), options, console.table)
+    if faulty := [file for file in checked if file.state in ("damaged", "missing")]:
+        raise StorageError(
+            f"{len(faulty)} of {len(checked)} files are not as they were written: {', '.join(f.path for f in faulty)}.",
+            hint="put them back from a backup, or remove them and go on with --resume: their stages are done again.",
+        )
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -17,13 +17,14 @@ import workbench
 from workbench.errors import StorageError, UsageError, WorkbenchError
 from workbench.records import RunState
 from workbench.runs.artifacts import read_json
+from workbench.runs.integrity import rows_of
 from workbench.runs.parquet import read_parquet
 from workbench.runs.values import now
 from workbench.runs.verdicts import to_rows
 
 FILE = "run.json"
 
-LIVE = ("run_id", "name", "state", "iteration", "created_at", "updated_at", "parameters", "stages")
+LIVE = ("run_id", "name", "state", "iteration", "created_at", "updated_at", "parameters", "stages", "files")
 """What the store itself keeps; everything else in the file is a fact that somebody told it."""
 
 _PACKAGES = ("pandas", "pyarrow", "scikit-learn")
@@ -36,6 +37,7 @@ class Kept(NamedTuple):
     run: dict[str, Any]
     stages: list[dict[str, Any]]
     validations: list[dict[str, Any]]
+    files: list[dict[str, Any]]
 
 
 def check_run_id(run_id: str) -> str:
@@ -85,11 +87,17 @@ def merge(facts: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def describe(run: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the content of `run.json` from the rows of the tables."""
-    live = {name: run[name] for name in LIVE if name != "stages"}
-    entries = [{name: value for name, value in stage.items() if name != "run_id"} for stage in in_order(stages)]
-    return {**live, **run["facts"], "stages": entries}
+def describe(
+    run: Mapping[str, Any], stages: Sequence[Mapping[str, Any]], files: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Give the content of `run.json` from the rows of the tables; `files` are the checksums of its files."""
+    live = {name: run[name] for name in LIVE if name not in ("stages", "files")}
+    by_path = sorted(files, key=lambda file: str(file["path"]))
+    return {**live, **run["facts"], "stages": _without_run_id(in_order(stages)), "files": _without_run_id(by_path)}
+
+
+def _without_run_id(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "run_id"} for row in rows]
 
 
 def in_order(stages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -107,9 +115,10 @@ def read_kept(folder: Path) -> Kept:
     try:
         run = _run_row(folder.name, content)
         stages = [_stage_row(folder.name, stage) for stage in content.get("stages", [])]
+        files = rows_of(folder.name, content.get("files", []))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} does not describe a run ({error}).", hint="it was changed by hand.") from None
-    return Kept(run, stages, [{"run_id": folder.name, **row} for row in _read_validations(folder)])
+    return Kept(run, stages, [{"run_id": folder.name, **row} for row in _read_validations(folder)], files)
 
 
 def _read_validations(folder: Path) -> list[dict[str, Any]]:

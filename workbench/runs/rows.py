@@ -110,6 +110,7 @@ class RunRows:
             if transaction.insert_new("runs", kept.run):
                 transaction.upsert("stages", kept.stages)
                 transaction.upsert("validations", kept.validations)
+                transaction.upsert("checksums", kept.files)
 
     def _export(self, run_id: str) -> dict[str, Any]:
         """Write `run.json` from the database; under a lock, so that an older state never lands on a newer one."""
@@ -126,7 +127,8 @@ def described(transaction: Transaction, run_id: str) -> dict[str, Any]:
     runs = transaction.rows("runs", run_id=run_id)
     if not runs:
         raise _gone(run_id)
-    return manifests.describe(runs[0], transaction.rows("stages", run_id=run_id))
+    stages, files = (transaction.rows(table, run_id=run_id) for table in ("stages", "checksums"))
+    return manifests.describe(runs[0], stages, files)
 
 
 def row_to_change(transaction: Transaction, run_id: str) -> dict[str, Any]:

@@ -89,11 +89,21 @@ sa.Table(
     sa.Column("schema", sa.Text, nullable=False),
     sa.Column("saved_at", sa.String, nullable=False),
 )
+sa.Table(
+    "checksums",
+    METADATA,
+    _of_run(),
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("saved_at", sa.String, nullable=False),
+)
 
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
     ("002_schema_cache", partial(METADATA.tables["schema_cache"].create, checkfirst=True)),
+    ("003_checksums", partial(METADATA.tables["checksums"].create, checkfirst=True)),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

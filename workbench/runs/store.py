@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
@@ -25,11 +25,13 @@ from workbench.runs.answers import A, Answer, Answers
 from workbench.runs.artifacts import sweep
 from workbench.runs.catalogue import Level, check_stage, get_artifact, load_value, of_stage, place, save_value
 from workbench.runs.database import Database
+from workbench.runs.doors import Doors
+from workbench.runs.integrity import Checksums
 from workbench.runs.listing import list_frame
 from workbench.runs.locks import LOCK, STAGE_LOCK, file_lock, worker
 from workbench.runs.log import run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
-from workbench.runs.rows import RunRows, described, row_to_change
+from workbench.runs.rows import described, row_to_change
 from workbench.runs.schemas import Schemas
 from workbench.runs.values import now
 from workbench.runs.verdicts import to_frame, to_rows
@@ -56,7 +58,7 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
     return store
 
 
-class RunStore(RunRows):
+class RunStore(Doors):
     """All runs of one folder. Open it with `open_store`; safe to use from several threads and processes."""
 
     def __enter__(self) -> RunStore:
@@ -68,11 +70,6 @@ class RunStore(RunRows):
     def close(self) -> None:
         """Close the database; a store that is not closed loses nothing."""
         self._database.close()
-
-    def ping(self) -> str:
-        """Take the write lock of the database and let it go; gives its place. Raises StorageError."""
-        with self._database.write():
-            return self._database.where
 
     # ---- runs
 
@@ -209,7 +206,12 @@ class RunStore(RunRows):
         """Write an artifact whole: a frame, a dict or list, or text, as its file asks; gives its path."""
         path = self.path(run_id, name, iteration)
         save_value(path, value)
+        self.record(run_id, name, iteration)
         return path
+
+    def record(self, run_id: str, name: str, iteration: int | None = None) -> None:
+        """Remember an artifact that something else than `save` wrote, so that `verify` knows it."""
+        Checksums(self._database).record(self._folder(run_id), self.path(run_id, name, iteration))
 
     def load(
         self, run_id: str, name: str, iteration: int | None = None, *, columns: Sequence[str] | None = None
@@ -231,9 +233,12 @@ class RunStore(RunRows):
         """Read a table in parts of at most `rows` rows, in order; raises as `load` does."""
         return read_batches(_table(self._existing(run_id, name, iteration)), columns, rows)
 
-    def writer(self, run_id: str, name: str, iteration: int | None = None) -> AbstractContextManager[BatchWriter]:
+    @contextmanager
+    def writer(self, run_id: str, name: str, iteration: int | None = None) -> Iterator[BatchWriter]:
         """Write a table batch by batch: it appears when the block ends well, and vanishes when it does not."""
-        return batch_writer(_table(self.path(run_id, name, iteration)))
+        with batch_writer(_table(self.path(run_id, name, iteration))) as writer:
+            yield writer
+        self.record(run_id, name, iteration)
 
     # ---- validations, answers, progress
 

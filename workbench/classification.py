@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -45,19 +47,24 @@ def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
     return estimate(prepared.items(), prompt, parameters, store)
 
 
-def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Classify the items of a run; gives the predictions and what they have cost.
+def classify_items(
+    notes: Notes, prompt: llm.Prompt, parameters: Parameters, only: Collection[str] = ()
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Classify the items of a run, or some of them; gives the predictions and what they have cost.
 
     Raises BudgetReached, after everything that was paid for is kept.
     """
     store, run_id = notes.store, notes.run.run_id
     before = spent(store, run_id)
-    limits = _limits(parameters, before)
+    limits, items = _limits(parameters, before), store.load(run_id, "items")
+    if only:
+        limits, items = limits.changed(sample_size=0, audit_sample=0), items[items["item_id"].isin(only)]
     memory = Batches(store, run_id, notes.step.iteration)
     memory.check(parameters.classify.mode)
     classifier = llm.classifier_of(prompt, provider_of(parameters), limits, _cache(parameters, store), memory)
+    if parameters.classify.keep_raw:
+        classifier.on_call = partial(store.append, run_id, "raw_answers", iteration=notes.step.iteration)
     earlier = _spending(store, run_id, notes.step.iteration)
-
     good_calls = 0
 
     def progress(at: llm.Progress) -> None:
@@ -70,7 +77,7 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
             store.save(run_id, "spending", spending, notes.step.iteration)
         notes.progress(at.done, at.total, str(at))
 
-    predictions = classifier.classify(store.load(run_id, "items"), on_progress=progress)
+    predictions = classifier.classify(items, on_progress=progress)
     if classifier.left:
         raise BudgetReached(
             f"the budget of {parameters.classify.budget_usd:g} USD is used up: {spent(store, run_id):.4f} USD spent,"
@@ -80,6 +87,13 @@ def classify_items(notes: Notes, prompt: llm.Prompt, parameters: Parameters) -> 
     processing = classifier.processing()
     notes.tracker.log(tracking.overall_metrics(processing, parameters.classify.concurrency, good_calls))
     return predictions, processing
+
+
+def forget(items: pd.DataFrame, prompts: Iterable[llm.Prompt], parameters: Parameters, store: RunStore) -> int:
+    """Forget the kept answers to items under these prompts; gives how many there were."""
+    provider, limits = provider_of(parameters), _limits(parameters, 0.0)
+    keys = [key for prompt in prompts for key in llm.answer_keys(items, prompt, provider, limits)]
+    return store.answers().forget(keys)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,13 @@ def _tracked(notes: Notes) -> Iterator[None]:
         notes.facts["tracked"] = notes.tracker.where
 
 
-def perform(notes: Notes, needs: Step, work: Callable[[Notes], None]) -> Run:
-    """Do one stage under the run's lock and record that it started and ended; a stage that is done stays as it is."""
+def perform(notes: Notes, needs: Step, work: Callable[[Notes], None], *, anew: bool = False) -> Run:
+    """Do one stage under the run's lock and record that it started and ended.
+
+    A stage that is done stays as it is, unless it is to be done `anew`.
+    """
     store, step, run_id = notes.store, notes.step, notes.run.run_id
-    if store.stage_done(run_id, step.stage, step.iteration):
+    if not anew and store.stage_done(run_id, step.stage, step.iteration):
         return store.get(run_id)
     if needs != step and not store.stage_done(run_id, needs.stage, needs.iteration):
         of = f" of iteration {needs.iteration}" if needs.iteration else ""

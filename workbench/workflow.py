@@ -6,7 +6,7 @@ A finished stage is not done twice: called again, it gives the run back as it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from workbench import (
     metrics,
     readers,
     refinery,
+    repeating,
     review,
     sampling,
     tracking,
@@ -29,14 +30,15 @@ from workbench.errors import ParameterError, ReadError, RunExists, UsageError, V
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
 from workbench.parameters import Parameters, RefineSection, ValidateSection
-from workbench.records import PREDICTION_COLUMNS, Run
+from workbench.records import PREDICTION_COLUMNS, Run, RunState, Status
+from workbench.repeating import Again
 from workbench.runs import RunStore
 from workbench.search import Query
 from workbench.settings import find_file, language, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review", "parameters_of",
+    "Again", "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review", "parameters_of",
     "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of", "validate",
     "with_verdicts",
 ]  # fmt: skip
@@ -171,22 +173,56 @@ def _ingest(notes: Notes, parameters: Parameters) -> None:
 
 
 def classify(
-    run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
+    run: Run,
+    parameters: Parameters,
+    store: RunStore,
+    *,
+    iteration: int | None = None,
+    show: Show = None,
+    again: Again | None = None,
 ) -> Run:
-    """Classify every item with the iteration's prompt; answers that the store has are not asked for again."""
+    """Classify every item with the iteration's prompt; answers that the store has are not asked for again.
+
+    `again` asks single items of an iteration that is classified already; raises UsageError where that is finished.
+    """
     step = Step("classify", iteration or due(run, store, "classify"))
     needs = Step("ingest") if step.iteration == 1 else Step("refine", step.iteration - 1)
-    return perform(Notes(store, run, step, show), needs, lambda notes: _classify(notes, parameters))
+    notes = Notes(store, run, step, show)
+    only = repeating.prepare(run, parameters, store, step, again) if again else None
+    if only is None:
+        return perform(notes, needs, lambda notes: _classify(notes, parameters))
+    if not only:
+        return store.get(run.run_id)
+    run = perform(notes, needs, lambda notes: _classify(notes, parameters, only), anew=True)
+    awaits_review = store.has(run.run_id, "sample", step.iteration)
+    return store.set_state(run.run_id, RunState.AWAITING_REVIEW) if awaits_review else run
 
 
-def _classify(notes: Notes, parameters: Parameters) -> None:
+def _classify(notes: Notes, parameters: Parameters, only: Sequence[str] = ()) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     prompt = prompt_of(notes.run, store, iteration)
     store.save(run_id, "prompt", prompt.to_yaml(), iteration)
-    predictions, processing = classification.classify_items(notes, prompt, parameters)
+    predictions, processing = classification.classify_items(notes, prompt, parameters, only)
+    if only:
+        predictions = repeating.merged(store.load(run_id, "predictions", iteration), predictions)
+        failed = int((predictions["status"] == Status.FAILED).sum())
+        processing = repeating.summed(store.load(run_id, "metrics", iteration)["processing"], processing, failed)
     store.save(run_id, "predictions", predictions, iteration)
     measure(notes, processing)
+    if store.has(run_id, "sample", iteration) and store.validations(run_id, iteration).empty:
+        _refresh_sample(notes, predictions)
     notes.facts["prompt"] = prompt.fingerprint
+
+
+def _refresh_sample(notes: Notes, predictions: pd.DataFrame) -> None:
+    """Show the new answers of a sample that nobody has judged yet; which items it holds stays as it was drawn."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    store.save(run_id, "sample", repeating.merged(store.load(run_id, "sample", iteration), predictions), iteration)
+    store.save(run_id, "review_items", review.contradictions(predictions, store.validations(run_id)), iteration)
+    if store.has(run_id, "review_sheet", iteration):
+        _write_review_sheet(notes.run, store, iteration)
+    if store.has(run_id, "classified"):
+        delivery.deliver(notes.run, store, texts_of(store, run_id))
 
 
 # --- validate -------------------------------------------------------------------------------------------------------

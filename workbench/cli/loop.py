@@ -50,6 +50,10 @@ def add(commands: Any) -> None:
         )
         if name in ("run", "classify"):
             parser.add_argument("--no-cache", action="store_true", help="ask for everything anew, also what is kept")
+        if name == "classify":
+            parser.add_argument("--failed", action="store_true", help="ask the items that have failed once more")
+            text = "forget the kept answers of an item and ask it again; the beginning of its id will do"
+            parser.add_argument("--forget", action="extend", nargs="+", default=[], metavar="ITEM", help=text)
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -88,9 +92,12 @@ def _stage(options: argparse.Namespace) -> None:
         raise UsageError(f"{options.stage} needs --run-id.", hint="`workbench runs` lists the runs.")
     else:
         run = workflow.start(parameters, store, run_id=store.get(options.run_id).run_id, resume=True)
-    step = workflow.step_of(run, store, options.stage, getattr(options, "iteration", None))
+    again = {name: value for name in ("failed", "forget") if (value := getattr(options, name, None))}
+    classified = store.newest(run.run_id, "predictions") if again else None
+    iteration = getattr(options, "iteration", None) or classified
+    step = workflow.step_of(run, store, options.stage, iteration)
     with store.lock(run.run_id):
-        extra = {"verdicts": options.verdicts} if getattr(options, "verdicts", None) else {}
+        extra = again | ({"verdicts": options.verdicts} if getattr(options, "verdicts", None) else {})
         run = notebooks.run_stage(run, step, store, observe=console.Observer(options.log_format), extra=extra)
     facts = store.facts(run.run_id, step.stage, step.iteration)
     if options.json:

@@ -8,6 +8,7 @@ from workbench.llm.estimating import Estimate, estimate
 from workbench.llm.health import Check, Health, check_provider
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
+from workbench.llm.passes import answer_keys
 from workbench.llm.progress import Progress
 from workbench.llm.prompt import Category, Example, Prompt, ScoreRange, load_prompt
 from workbench.llm.prompt_refinement import Refinement, estimate_tokens, own_examples, refine_prompt
@@ -42,6 +43,7 @@ __all__ = [
     "Usage",
     "WriteOnly",
     "answer_key",
+    "answer_keys",
     "check_provider",
     "classifier_of",
     "classify",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench.llm.desk import Flight, Reply
 from workbench.llm.faults import CallFailed
 from workbench.llm.progress import CallReport
 from workbench.llm.providers import Provider, Usage
+from workbench.llm.repair import Chunk
+from workbench.llm.sheet import Sheet
 
 
 class Accounts:
@@ -82,3 +86,24 @@ def report_of(flight: Flight, reply: Reply | CallFailed) -> CallReport:
     tokens, seconds = reply.usage.input_tokens + reply.usage.output_tokens, time.monotonic() - flight.started_at
     good = isinstance(reply, Reply) and not reply.parsed.faults
     return CallReport(len(flight.chunk), tokens, seconds, good)
+
+
+def record_of(sheet: Sheet, chunk: Chunk, reply: Reply | CallFailed) -> dict[str, Any]:
+    """Give all that is known of a call that came back, as plain data.
+
+    `time` (ISO 8601, UTC), `items` (number in the call → ids of the items that asked it), `text` (the answer as it
+    came; null where there is none), `finish` (why it ended, in the words of the service), `usage`, `fault` (of the
+    whole call) and `faults` (number → what is wrong with its answer).
+    """
+    said: dict[str, Any] = {"text": None, "finish": None, "fault": None, "faults": {}}
+    if isinstance(reply, CallFailed):
+        said["fault"] = reply.message
+    else:
+        faults = {str(at): fault for at, fault in sorted(reply.parsed.faults.items())}
+        said |= {"text": reply.text, "finish": reply.finish, "faults": faults}
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "items": {str(at): sheet.ids(question) for at, question in enumerate(chunk.questions, start=1)},
+        **said,
+        "usage": asdict(reply.usage),
+    }

@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
-from workbench.llm.accounts import Accounts, report_of
+from workbench.llm.accounts import Accounts, record_of, report_of
 from workbench.llm.batch_memory import BatchMemory
 from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
@@ -48,6 +48,7 @@ _LAST_WAIT = 5.0
 """Seconds to wait for the calls under way when one of them says that no other can succeed."""
 
 OnProgress = Callable[[Progress], None]
+OnCall = Callable[[dict[str, Any]], None]
 _Calls = Dispatcher[Flight, Reply | CallFailed]
 
 
@@ -93,6 +94,9 @@ def classifier_of(
 
 class Classifier(Accounts):
     """A prompt, a provider and limits, and what the latest classification with them has cost."""
+
+    on_call: OnCall | None = None
+    """Is told of every call that came back, with the raw answer: see `accounts.record_of`."""
 
     def __init__(
         self, prompt: Prompt, provider: Provider, limits: Limits = DEFAULT_LIMITS, cache: AnswerCache | None = None
@@ -197,10 +201,12 @@ class Classifier(Accounts):
     def _counts(self, desk: Desk, dispatcher: _Calls, flight: Flight, reply: Reply | CallFailed) -> bool:
         """Say whether this is the answer for its chunk: of two calls the first good one is, the other is ignored."""
         if dispatcher.take_back(flight):
+            self._tell(desk, flight.chunk, reply)
             self._pay(desk, flight, reply.usage)
             return False
         rival = desk.hedge.returned(flight, isinstance(reply, Reply))
         if rival and isinstance(reply, CallFailed):
+            self._tell(desk, flight.chunk, reply)
             self._pay(desk, flight, reply.usage)
             if isinstance(reply, RateLimited):
                 self.put_off += 1
@@ -211,6 +217,10 @@ class Classifier(Accounts):
         if rival:
             dispatcher.abandon(rival)
         return True
+
+    def _tell(self, desk: Desk, chunk: Chunk, reply: Reply | CallFailed) -> None:
+        if self.on_call is not None:
+            self.on_call(record_of(desk.sheet, chunk, reply))
 
     def _pay(self, desk: Desk, flight: Flight, usage: Usage) -> None:
         """Count what a call has cost whose answer is not used."""
@@ -321,6 +331,7 @@ class Classifier(Accounts):
 
     def _keep(self, desk: Desk, chunk: Chunk, reply: Reply | CallFailed) -> None:
         """Put good answers into the cache first, then on the sheet."""
+        self._tell(desk, chunk, reply)
         self.usage += reply.usage
         if isinstance(reply, CallFailed):
             return

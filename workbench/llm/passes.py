@@ -13,6 +13,9 @@ import pandas as pd
 
 from workbench.llm.chunks import shuffled
 from workbench.llm.limits import Limits
+from workbench.llm.prompt import Prompt
+from workbench.llm.providers import Provider
+from workbench.llm.sheet import Sheet
 from workbench.records import Status
 
 _ANSWERED = [Status.OK.value, Status.REPAIRED.value]
@@ -31,6 +34,12 @@ class Outcome:
     """Items `asked` again for their low score, and how many `changed` their category."""
     position_audit: dict[str, int] | None = None
     """Items `asked` again in other chunks, and how many answers `changed`."""
+
+
+def answer_keys(items: pd.DataFrame, prompt: Prompt, provider: Provider, limits: Limits) -> list[str]:
+    """Give the keys under which answers to these items are kept, of all passes."""
+    sheet, every = Sheet(items, prompt), limits.changed(sample_size=0)
+    return [question.key for number in (1, 2, 3) for question in sheet.questions(every, provider.fingerprint, number)]
 
 
 def reconsider(items: pd.DataFrame, predictions: pd.DataFrame, limits: Limits, ask: Ask) -> Outcome:

@@ -73,6 +73,10 @@ class Sheet:
         for position in question.positions:
             self._put(position, answer, status, attempts)
 
+    def ids(self, question: Question) -> list[str]:
+        """Give the ids of the items that ask a question."""
+        return [self._ids[position] for position in question.positions]
+
     def leave_out(self, questions: Sequence[Question]) -> None:
         """Note that questions are not answered for now: their items stay pending."""
         self.total -= sum(len(question.positions) for question in questions)

@@ -62,6 +62,11 @@ class Answers(Generic[A]):
             with self._database.write() as transaction:
                 transaction.upsert("answers", list(rows.values()))
 
+    def forget(self, keys: Iterable[str]) -> int:
+        """Remove the answers to these keys, all or none; gives how many there were. Raises StorageError."""
+        with self._database.write() as transaction:
+            return sum(transaction.delete("answers", key=key) for key in dict.fromkeys(keys))
+
     def _build(self, row: dict[str, object]) -> A:
         fields = {name: row[name] for name in Answer._fields}
         return self._make(**fields | {"status": Status(str(row["status"]))})

@@ -50,6 +50,7 @@ _TABLE = (
     Artifact("metrics", "metrics.json", Level.ITERATION, "classify", needed=True),
     Artifact("comparison", "comparison.json", Level.ITERATION, "classify"),
     Artifact("batches", "batches.json", Level.ITERATION, "classify", counts=False),
+    Artifact("raw_answers", "raw_answers.jsonl", Level.ITERATION, "classify", counts=False),
     Artifact("spending", "spending.json", Level.ITERATION, "classify", counts=False),
     Artifact("notebook_classify", "02_classify.ipynb", Level.ITERATION, "classify", counts=False),
     Artifact("sample", "sample.parquet", Level.ITERATION, "validate", needed=True),

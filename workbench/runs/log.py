@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import StorageError, UsageError, nearest
-from workbench.runs.artifacts import to_json
+from workbench.runs.artifacts import mapped_errors, to_json
 
 LOG_NAME = "run.log"
 
@@ -61,6 +61,18 @@ class RunLogHandler(logging.Handler):
                 os.close(file)
         except OSError as error:
             sys.stderr.write(f"cannot write {self.path}: {error.strerror}\n")
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    """Append a record as one line of JSON, without secrets and in one piece; raises StorageError."""
+    line = _without_secrets(to_json(record)).encode("utf-8", "replace") + b"\n"
+    with mapped_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
 
 
 class JsonLines(logging.Formatter):

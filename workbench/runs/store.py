@@ -29,7 +29,7 @@ from workbench.runs.doors import Doors
 from workbench.runs.integrity import Checksums
 from workbench.runs.listing import list_frame
 from workbench.runs.locks import LOCK, STAGE_LOCK, file_lock, worker
-from workbench.runs.log import run_logger
+from workbench.runs.log import append_record, run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
 from workbench.runs.rows import described, row_to_change
 from workbench.runs.schemas import Schemas
@@ -212,6 +212,10 @@ class RunStore(Doors):
     def record(self, run_id: str, name: str, iteration: int | None = None) -> None:
         """Remember an artifact that something else than `save` wrote, so that `verify` knows it."""
         Checksums(self._database).record(self._folder(run_id), self.path(run_id, name, iteration))
+
+    def append(self, run_id: str, name: str, record: dict[str, Any], iteration: int | None = None) -> None:
+        """Add a record to an artifact of JSON lines, as it comes; secrets are blotted out. Raises StorageError."""
+        append_record(self.path(run_id, name, iteration), record)
 
     def load(
         self, run_id: str, name: str, iteration: int | None = None, *, columns: Sequence[str] | None = None

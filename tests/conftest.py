@@ -137,3 +137,23 @@ def postgres_url(postgres_server):
     with psycopg.connect(postgres_server(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return postgres_server(name)
+
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real Chromium, headless, for as long as the tests run."""
+    if not os.path.exists(CHROMIUM):  # noqa: PTH110
+        sentence = f"there is no {CHROMIUM}: apt-get install chromium fonts-dejavu-core"
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    from playwright.sync_api import sync_playwright
+
+    switches = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+        yield chromium
+        chromium.close()

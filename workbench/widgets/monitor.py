@@ -68,7 +68,11 @@ class ClassificationMonitor(Panel):
         total = progress.get("total") or 0
         self._bar.value = min(progress.get("done", 0) / total, 1.0) if total else 0.0
         self._bar.bar_style = "info" if status["running"] else "danger" if status["fault"] else "success"
+        is_here = self.run.worker() == os.getpid()
         self._stop.disabled = not status["running"]
+        self._stop.layout.display = "none" if is_here else None
+        if is_here:  # while a cell runs, the kernel hears no click
+            self.say("To stop, interrupt the cell (■): what was answered is kept. Run it again to go on.")
         self._told.value = table(_lines(self.run.run_id, status), ["", ""])
         if status["fault"]:
             self.say(status["fault"], bad=True)
@@ -92,7 +96,10 @@ class ClassificationMonitor(Panel):
 
 def _lines(run_id: str, status: dict[str, Any]) -> list[tuple[str, object]]:
     progress = status["progress"]
-    lines: list[tuple[str, object]] = [("run", run_id), ("state", status["state"].replace("_", " "))]
+    lines: list[tuple[str, object]] = [
+        ("run", run_id),
+        ("state", "running" if status["running"] else status["state"].replace("_", " ")),
+    ]
     if progress:
         where = f" of iteration {progress['iteration']}" if progress["iteration"] else ""
         lines += [("stage", f"{progress['stage']}{where}"), ("progress", progress["detail"])]

@@ -6,13 +6,14 @@ notebook may be closed and opened again, and the same file runs on a schedule.
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 from IPython.display import FileLink, display
 
-from workbench import dedup, llm, sampling
+from workbench import dedup, llm, plots, sampling
 from workbench.errors import UsageError
 from workbench.parameters import Parameters, load_parameters, parse_parameters
 from workbench.records import RunState
@@ -199,8 +200,8 @@ class ValidationTab(Panel):
         if self.run_id is None:
             raise UsageError("there is no run yet.", hint="start one in the second tab.")
         found = report.summary(self._store, self.run_id)
-        sentences = "".join(f"<p>{_escaped(sentence)}</p>" for sentence in [*found["accuracy"], *found["changes"]])
-        self._numbers.value = f"<h4>{self.run_id}: {found['state'].replace('_', ' ')}</h4>{sentences}"
+        told = "".join(map(_answer, found["answers"])) or "<p>There is nothing to measure yet.</p>"
+        self._numbers.value = f"<h3>{self.run_id}: {found['state'].replace('_', ' ')}</h3>{told}"
         self._link()
         if self._store.newest(self.run_id, "predictions"):
             self._place.children = (IterationExplorer(self.run_id, store=self._store).box,)
@@ -216,7 +217,8 @@ class ValidationTab(Panel):
                     display(FileLink(shown(self._store.path(run.run_id, name))))  # type: ignore[no-untyped-call]
 
 
-def _escaped(text: str) -> str:
-    import html
-
-    return html.escape(text)
+def _answer(answer: dict[str, Any]) -> str:
+    """Lay out one of the six questions with its sentences and its chart."""
+    sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in answer["sentences"])
+    drawn = plots.to_svg(plots.chart(answer["chart"])) if answer["chart"] else ""
+    return f"<h4>{html.escape(answer['question'])}</h4>{sentences}{drawn}"

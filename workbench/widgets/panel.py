@@ -24,6 +24,7 @@ STYLE = """<style>
 .wb-panel table.wb td.n {text-align: right; font-variant-numeric: tabular-nums}
 .wb-panel pre.wb {white-space: pre-wrap; max-height: 420px; overflow: auto; padding: 8px; margin: 4px 0;
   border: 1px solid var(--jp-border-color2, #ccc); background: var(--jp-layout-color1, #fff); color: inherit}
+.wb-panel svg {max-width: 100%; height: auto}
 .wb-panel .wb-bad {color: var(--jp-error-color0, #a4001d)}
 .wb-panel .wb-add {color: var(--jp-success-color0, #1b5e20)}
 .wb-panel .lm-TabBar-tab {flex: 0 0 auto !important; max-width: none !important; padding: 0 14px}

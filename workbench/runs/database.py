@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError
@@ -26,8 +27,13 @@ from workbench.runs.values import now, storable
 BUSY_SECONDS = 10
 """How long a writer waits for another one before it gives up."""
 
+LOST_SECONDS = 15.0
+"""How long a server that has gone is waited for, once it has been there."""
+
 KEYS_PER_QUERY = 1000
 """How many keys one IN clause takes: far below the limits of either database."""
+
+_RETRY_SECONDS = 0.25
 
 _MIGRATION_LOCK = 7_205_759_403
 """Any number, as long as every workbench uses the same."""
@@ -41,6 +47,10 @@ _HINTS = (
     ),
     (("is full", "no space"), "the disk is full: free some space, then go on with --resume."),
     (("readonly", "unable to open", "permission denied"), "check the permissions of the folder and the file."),
+    (
+        ("connection to server", "connection is bad", "server closed", "terminat"),
+        "start the database again, or check WORKBENCH_DATABASE_URL; everything that was written is kept.",
+    ),
     (("foreign key",), "the run is not in the database: was it removed while it worked?"),
     (("locked",), f"another process has been writing for over {BUSY_SECONDS} seconds: try again."),
     (("no such table", "does not exist"), "open the store again: that brings the tables back."),
@@ -121,20 +131,34 @@ class Database:
         self._turn = self._new_turn()
         _open.add(self)
         weakref.finalize(self, self._engine.dispose)
+        self.patience = 0.0
+        """Seconds to wait for a server that does not answer: none at first, so that a wrong address is told at once."""
         self._migrate(migrations)
+        self.patience = 0.0 if self.is_sqlite else LOST_SECONDS
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Read in one transaction: all queries see the same moment."""
-        with self._mapped(), self._engine.begin() as connection:
+        with self._mapped(), self._connect(self._engine) as connection, connection.begin():
             yield Transaction(connection)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """Write in one transaction: all of it is kept, or nothing. Do not nest."""
         writing = self._engine.execution_options(workbench_writes=True)
-        with self._mapped(), self._turn, writing.begin() as connection:
+        with self._mapped(), self._turn, self._connect(writing) as connection, connection.begin():
             yield Transaction(connection)
+
+    def _connect(self, engine: sa.Engine) -> sa.Connection:
+        """Connect; a server that has gone for a moment (a restart, a lost line) is tried again for a while."""
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return engine.connect()
+            except OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_RETRY_SECONDS)
 
     def close(self) -> None:
         """Close what is open."""
@@ -210,7 +234,8 @@ def _engine(url: str) -> sa.Engine:
         _check_dialect(parsed)
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed)
-        return sa.create_engine(parsed, json_serializer=to_json, pool_pre_ping=True)
+        connecting = {} if "connect_timeout" in parsed.query else {"connect_timeout": BUSY_SECONDS}
+        return sa.create_engine(parsed, json_serializer=to_json, pool_pre_ping=True, connect_args=connecting)
     except (ArgumentError, NoSuchModuleError) as error:
         raise UsageError(
             f"WORKBENCH_DATABASE_URL is not understood: {str(error).splitlines()[0].split(' from ')[0]}.",

@@ -98,12 +98,47 @@ sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("saved_at", sa.String, nullable=False),
 )
+sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("session_id", sa.String, primary_key=True),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("last_updated", sa.String, nullable=False),
+    sa.Column("expires_at", sa.String, nullable=False),
+    sa.Column("current_step", sa.String, nullable=False),
+    sa.Column("state", sa.JSON, nullable=False),
+)
+sa.Table(
+    "batch_pipelines",
+    METADATA,
+    _of_run(),
+    sa.Column("batch_id", sa.String, nullable=False),
+    sa.Column("session_id", sa.String),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("current_phase", sa.Text, nullable=False),
+    sa.Column("overall_progress", sa.Integer, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("total_files", sa.Integer),
+    sa.Column("files_processed", sa.Integer),
+    sa.Column("total_rows", sa.BigInteger),
+    sa.Column("processing_total", sa.BigInteger),
+    sa.Column("processing_completed", sa.BigInteger),
+    sa.Column("consolidated_file", sa.String),
+    sa.Column("llm_input_file", sa.String),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("completed_at", sa.String),
+    sa.Column("last_updated", sa.String, nullable=False),
+    sa.Column("state_snapshot", sa.JSON, nullable=False),
+)
 
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
     ("002_schema_cache", partial(METADATA.tables["schema_cache"].create, checkfirst=True)),
     ("003_checksums", partial(METADATA.tables["checksums"].create, checkfirst=True)),
+    ("004_sessions", partial(METADATA.tables["sessions"].create, checkfirst=True)),
+    ("005_batch_pipelines", partial(METADATA.tables["batch_pipelines"].create, checkfirst=True)),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

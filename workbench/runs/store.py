@@ -20,6 +20,7 @@ import pandas as pd
 from workbench import settings
 from workbench.errors import RunNotFound, StorageError, UsageError
 from workbench.records import Run, RunState
+from workbench.runs import batches
 from workbench.runs import manifest as manifests
 from workbench.runs.answers import A, Answer, Answers
 from workbench.runs.artifacts import sweep
@@ -119,7 +120,10 @@ class RunStore(Doors):
 
     def set_state(self, run_id: str, state: RunState) -> Run:
         """Note where a run stands; raises RunNotFound."""
-        return self._set(run_id, state=str(RunState(state)))
+        run = self._set(run_id, state=str(RunState(state)))
+        with self._database.write() as transaction:
+            batches.stopped(transaction, run_id, run.state)
+        return run
 
     def set_parameters(self, run_id: str, parameters: Mapping[str, Any]) -> Run:
         """Replace the parameters of a run that goes on with others; raises RunNotFound."""
@@ -142,7 +146,10 @@ class RunStore(Doors):
         row = {"run_id": run_id, "stage": check_stage(stage), "iteration": iteration, "state": _RUNNING}
         row |= {"started_at": now(), "finished_at": None, "facts": {}, "artifacts": []}
         with self._database.write() as transaction:
-            current = max(row_to_change(transaction, run_id)["iteration"], iteration)
+            run = row_to_change(transaction, run_id)
+            current = max(run["iteration"], iteration)
+            if stage == "ingest":
+                batches.started(transaction, run)
             transaction.upsert("stages", [row])
             transaction.update("runs", {"iteration": current, "updated_at": now()}, run_id=run_id)
         self._export(run_id)
@@ -163,6 +170,8 @@ class RunStore(Doors):
         with self._database.write() as transaction:
             transaction.upsert("stages", [row])
             transaction.update("runs", {"updated_at": time}, run_id=run_id)
+            if stage == "ingest":
+                batches.finished(transaction, row_to_change(transaction, run_id), row["facts"])
         self._export(run_id)
 
     def stages(self, run_id: str) -> pd.DataFrame:
@@ -293,6 +302,8 @@ class RunStore(Doors):
         row |= {"detail": detail, "rate": more.get("rate"), "updated_at": now()}
         with self._database.write() as transaction:
             transaction.upsert("progress", [row])
+            if stage == "ingest":
+                batches.progressed(transaction, row)
 
     def progress(self, run_id: str) -> dict[str, Any] | None:
         """Say how far a run is: `stage, iteration, done, total, detail, rate, updated_at`; None if nobody said."""

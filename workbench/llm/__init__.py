@@ -11,10 +11,21 @@ from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
 from workbench.llm.passes import answer_keys
 from workbench.llm.progress import Progress
 from workbench.llm.prompt import Category, Example, Prompt, ScoreRange, load_prompt
-from workbench.llm.prompt_refinement import Refinement, estimate_tokens, own_examples, refine_prompt
-from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, get_provider
+from workbench.llm.prompt_refinement import (
+    Lessons,
+    Refinement,
+    Wishes,
+    estimate_tokens,
+    learn,
+    own_examples,
+    refine_prompt,
+)
+from workbench.llm.proposals import Proposal, Selection
+from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, Writing, get_provider
+from workbench.llm.rule_writing import ANSWER_TOKENS, read_rules, request_rules, write
 
 __all__ = [
+    "ANSWER_TOKENS",
     "PROVIDERS",
     "Answer",
     "AnswerCache",
@@ -27,6 +38,7 @@ __all__ = [
     "Example",
     "GoodAnswer",
     "Health",
+    "Lessons",
     "Limits",
     "MemoryCache",
     "NumberedItem",
@@ -35,13 +47,17 @@ __all__ = [
     "PriceList",
     "Progress",
     "Prompt",
+    "Proposal",
     "Provider",
     "Refinement",
     "Request",
     "Response",
     "ScoreRange",
+    "Selection",
     "Usage",
+    "Wishes",
     "WriteOnly",
+    "Writing",
     "answer_key",
     "answer_keys",
     "check_provider",
@@ -50,9 +66,13 @@ __all__ = [
     "estimate",
     "estimate_tokens",
     "get_provider",
+    "learn",
     "load_prices",
     "load_prompt",
     "own_examples",
     "parse_answer",
+    "read_rules",
     "refine_prompt",
+    "request_rules",
+    "write",
 ]

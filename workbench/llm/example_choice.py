@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,11 @@ class Candidate:
         return self.predicted != self.category
 
     @property
+    def mistake(self) -> str:
+        """Give the category that was wrongly said; empty where it was right."""
+        return self.predicted if self.was_wrong else ""
+
+    @property
     def tokens(self) -> int:
         """Estimate what the example costs in each call."""
         return _TOKENS_AROUND + sum(map(estimate_tokens, (self.text, self.category, self.note)))
@@ -79,9 +85,16 @@ class Bounds:
     """Of all chosen examples together, per call."""
 
 
+class Choice(NamedTuple):
+    """A candidate that becomes an example, and why."""
+
+    candidate: Candidate
+    why: str
+
+
 def choose(
     own: Sequence[Example], candidates: Sequence[Candidate], pairs: Sequence[Pair], bounds: Bounds
-) -> list[Candidate]:
+) -> list[Choice]:
     """Give the candidates that become examples beside a person's `own`, in the order in which they were chosen.
 
     `pairs` are the confused categories, the most important first.
@@ -100,7 +113,7 @@ class _Choice:
         self._most_wrong = bounds.examples / 2
         self._wrong = 0
         self._tokens_left = bounds.tokens
-        self._chosen: list[int] = []
+        self._chosen: list[Choice] = []
         texts = [*(candidate.text for candidate in candidates), *(example.text for example in own)]
         self._grams, self._folded = gram_vectors(texts), [fold(text) for text in texts]
         self._open = self._costs <= self._tokens_left
@@ -110,15 +123,15 @@ class _Choice:
         for position, example in enumerate(own, start=len(candidates)):
             self._close_to(position, example.category)
 
-    def choose(self, pairs: Sequence[Pair]) -> list[Candidate]:
+    def choose(self, pairs: Sequence[Pair]) -> list[Choice]:
         """Give the chosen candidates in the order in which they were chosen."""
-        for candidate in self._wishes(pairs):
+        for place, why in self._wishes(pairs):
             if not self._left:
                 break
-            self._take(candidate)
-        return [self._candidates[position] for position in self._chosen]
+            self._take(place, why)
+        return self._chosen
 
-    def _wishes(self, pairs: Sequence[Pair]) -> Iterator[int]:
+    def _wishes(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         """Yield candidates by importance; each is taken before the next is sought."""
         yield from self._one_round(pairs)
         yield from self._missing_categories()
@@ -126,35 +139,36 @@ class _Choice:
             yield from self._one_round(pairs)
         while remaining := {self._candidates[place].category for place in self._open_places()}:
             category = min(remaining, key=lambda name: (self._number_of[name], name))
-            yield self._least_alike(self._open_in(category))
+            yield self._least_alike(self._open_in(category)), f"shows what else belongs to '{category}'"
 
-    def _one_round(self, pairs: Sequence[Pair]) -> Iterator[int]:
+    def _one_round(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         """Yield, for each confused pair, an item that was confused, then its counterpart."""
         for predicted, true in pairs:
             confused = self._open_of((predicted, true))
             if not confused:
                 continue
             place = self._least_alike(confused)
-            yield place
+            yield place, f"was taken for '{predicted}'"
             if counterparts := self._open_in(predicted):
-                yield self._most_like(place, counterparts)
+                text = self._candidates[place].text
+                yield self._most_like(place, counterparts), f"reads like {text!r}, but does belong to '{predicted}'"
 
-    def _missing_categories(self) -> Iterator[int]:
+    def _missing_categories(self) -> Iterator[tuple[int, str]]:
         """Yield an item of every category without example, the rarest category first."""
         sizes = Counter(candidate.category for candidate in self._candidates)
         for category in sorted(sizes, key=lambda name: (sizes[name], name)):
             places = self._open_in(category)
             if places and not self._number_of[category]:
-                yield self._least_alike(places)
+                yield self._least_alike(places), f"'{category}' had no example"
 
-    def _take(self, place: int) -> None:
+    def _take(self, place: int, why: str) -> None:
         category = self._candidates[place].category
         self._wrong += self._candidates[place].was_wrong
         self._left -= 1
         self._tokens_left -= int(self._costs[place])
         self._open[place] = False
         self._open &= self._costs <= self._tokens_left
-        self._chosen.append(place)
+        self._chosen.append(Choice(self._candidates[place], why))
         self._number_of[category] += 1
         self._close_to(place, category)
 

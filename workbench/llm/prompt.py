@@ -128,7 +128,7 @@ class Prompt(_Part):
     """Everything a classifier is told: role, task, categories, rules, scores and examples.
 
     `fallback` is the category for weak evidence; `unclassifiable` the one for unintelligible items, the only one that
-    is scored -1. `text` holds the instructions of a free-text prompt, which then stand in for role, task and rules.
+    is scored -1. `text` holds the instructions of a free-text prompt, which then stand in for role and task.
     """
 
     name: Line
@@ -191,10 +191,11 @@ class Prompt(_Part):
         folded = fold(name)
         return next((known for known in names if fold(known) == folded), None)
 
-    def with_examples(self, examples: Iterable[Example]) -> Prompt:
-        """Give the same prompt with these examples in the place of its own; raises PromptError."""
+    def with_examples(self, examples: Iterable[Example], rules: Iterable[str] | None = None) -> Prompt:
+        """Give the same prompt with these examples (and rules) in the place of its own; raises PromptError."""
         data = {field: getattr(self, field) for field in type(self).model_fields}
-        return build(Prompt, data | {"examples": list(examples)}, f"prompt {self.name!r}", PromptError)
+        data |= {"examples": list(examples)} | ({} if rules is None else {"rules": list(rules)})
+        return build(Prompt, data, f"prompt {self.name!r}", PromptError)
 
 
 def _detail(where: Location, message: str, kind: str = "value_error", given: Any = None) -> InitErrorDetails:

@@ -1,8 +1,8 @@
-"""Write the next prompt from what reviewers said: corrected and confirmed items become its examples.
+"""Write the next prompt from what reviewers said: corrected and confirmed items become its rules and examples.
 
 Each time the examples that come from verdicts are chosen anew, from all verdicts of all iterations; `example_choice`
-says how. Items of the dev and holdout pools never enter, however the
-caller filtered: a prompt must not contain what it is measured on.
+says how, and `rule_proposals` what becomes a rule. What is new is a proposal that people may strike. Items of the dev
+and holdout pools never enter, however the caller filtered: a prompt must not contain what it is measured on.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from workbench.errors import ParameterError, VerdictError, nearest
-from workbench.llm.example_choice import Bounds, Candidate, Pair, choose, estimate_tokens
+from workbench.llm.example_choice import Bounds, Candidate, Choice, Pair, choose, estimate_tokens
 from workbench.llm.prompt import Example, Prompt, fold
+from workbench.llm.proposals import EXAMPLE, RULE, Proposal, Selection, proposal_id
+from workbench.llm.rule_proposals import MOST_RULES, outdated, propose_rules
 from workbench.records import Pool
 
-__all__ = ["Refinement", "estimate_tokens", "own_examples", "refine_prompt"]
+__all__ = ["Lessons", "Refinement", "Wishes", "estimate_tokens", "learn", "own_examples", "refine_prompt"]
 
 _NEEDED = ("item_id", "text", "category", "is_correct", "corrected_category", "pool", "iteration")
 _LONGEST_NOTE = 120
@@ -38,8 +40,10 @@ class Refinement:
     """The categories of these, in the order of the prompt."""
     confused_pairs: list[tuple[str, str, int]]
     """Predicted category, true category, how often; the most frequent first."""
+    proposals: list[tuple[Proposal, bool]]
+    """Everything that is new and might be, the rules first, with whether the prompt got it."""
     tokens: int
-    """What all examples from verdicts cost in each call, about."""
+    """What all examples from verdicts and the new rules cost in each call, about."""
     diff: str
     """Unified diff of the two prompts as YAML; empty where they are the same."""
     summary: str
@@ -49,48 +53,116 @@ class Refinement:
         return {"examples_added": self.examples_added, "categories_improved": list(self.categories_served)}
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the next prompt may have."""
+
+    max_examples: int = 40
+    """Upper bound of the examples from verdicts."""
+    max_tokens: int = 4000
+    """Upper bound of what these examples and the new rules cost in each call."""
+    additional_examples: Iterable[Mapping[str, str]] = ()
+    """A person's own, as `{text, category}`."""
+    confusion: Mapping[Pair, int] | None = None
+    """(predicted, true) → how often; null = as the verdicts say."""
+    written_rules: Sequence[Proposal] = ()
+    """Rules from elsewhere; each takes the place of the one from words for the same pair."""
+    selection: Selection = Selection()
+
+
+@dataclass(slots=True)
+class Lessons:
+    """What verdicts teach."""
+
+    candidates: list[Candidate]
+    """Judged items of the prompt pool, one per text."""
+    pairs: list[tuple[str, str, int]] = field(default_factory=list)
+    """Predicted category, true category, how often; the most frequent first."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """Why verdicts cannot be used → how many."""
+
+    @property
+    def ordered_pairs(self) -> list[Pair]:
+        """The confused pairs alone."""
+        return [pair[:2] for pair in self.pairs]
+
+    def why_unused(self) -> str:
+        """Say why verdicts cannot be used."""
+        return ", ".join(f"{count} {reason}" for reason, count in sorted(self.unused.items()))
+
+
 def refine_prompt(
-    prompt: Prompt,
-    validations: pd.DataFrame,
-    *,
-    max_examples: int = 40,
-    max_tokens: int = 4000,
-    additional_examples: Iterable[Mapping[str, str]] = (),
-    confusion: Mapping[Pair, int] | None = None,
+    prompt: Prompt, validations: pd.DataFrame, wishes: Wishes | None = None, **changes: Any
 ) -> Refinement:
     """Write the next prompt.
 
     `validations` holds all verdicts of all iterations, one row each: item_id, text (clean), category (what was
-    predicted), is_correct, corrected_category, pool, iteration and, if there, user_notes, n_rows, validated_at. At
-    most `max_examples` examples come from them, which cost at most `max_tokens` in each call. Examples without
-    item_id are a person's own: they stay, and `additional_examples` (`{text, category}`) join them; one of these
-    replaces an example of the same text. `confusion` counts (predicted, true) pairs; null = as the verdicts say.
+    predicted), is_correct, corrected_category, pool, iteration and, if there, user_notes, n_rows, validated_at.
+    `changes` are single fields of `Wishes`. Examples without item_id are a person's own: they stay, and the additional
+    ones join them; one of these replaces an example of the same text. Of the proposals those enter that the selection
+    takes; an example or a rule that is struck leaves, whenever it came. Where there is nothing to learn, the prompt
+    stays as it is, and `summary` says why.
 
-    Raises ParameterError for additional examples that are wrong and VerdictError where there is nothing to learn from.
+    Raises ParameterError for additional examples that are wrong, VerdictError for verdicts without their columns.
     """
-    additional = list(additional_examples)
-    own = own_examples(prompt, additional)
-    verdicts = _read_verdicts(prompt, validations)
-    if not verdicts.candidates and not additional:
-        raise VerdictError(
-            f"no verdict can become an example: {verdicts.why_unused() or 'there is none'}.",
-            hint="review more items, and name the right category of those that are wrong; half of the items, "
-            "those of the pool 'prompt', may become examples.",
-        )
-    pairs = _confused(verdicts.candidates, confusion)
-    chosen = choose(own, verdicts.candidates, [pair[:2] for pair in pairs], Bounds(max_examples, max_tokens))
-    refined = prompt.with_examples([*own, *_in_former_order(prompt, chosen)])
-    return _describe(prompt, refined, chosen, pairs, verdicts)
+    wishes = replace(wishes or Wishes(), **changes)
+    additional = list(wishes.additional_examples)
+    own, lessons = own_examples(prompt, additional), learn(prompt, validations, wishes.confusion)
+    if not additional and (not lessons.candidates or wishes.selection.accept == "none"):
+        return _unchanged(prompt, lessons)
+    rules = _rules(lessons, wishes)
+    bounds = Bounds(wishes.max_examples, wishes.max_tokens - sum(rule.tokens for rule in rules))
+    chosen = choose(own, lessons.candidates, lessons.ordered_pairs, bounds)
+    proposals = [*(rule for rule in rules if rule.text not in prompt.rules), *_new_examples(prompt, chosen)]
+    told = [(each, wishes.selection.takes(each.proposal_id)) for each in proposals]
+    refused = {each.proposal_id for each, taken in told if not taken} | set(wishes.selection.strike)
+    kept = [choice for choice in chosen if _id_of(choice.candidate) not in refused]
+    accepted = [each.text for each, taken in told if taken and each.kind == RULE]
+    gone = outdated(prompt, accepted)
+    left = [rule for rule in prompt.rules if rule not in gone and proposal_id(RULE, rule) not in refused]
+    refined = prompt.with_examples([*own, *_in_former_order(prompt, kept)], [*left, *accepted])
+    return _describe(prompt, refined, kept, lessons, told)
 
 
-@dataclass(slots=True)
-class _Verdicts:
-    candidates: list[Candidate]
-    unused: Counter[str] = field(default_factory=Counter)
-    """Why verdicts cannot be used → how many."""
+def learn(prompt: Prompt, validations: pd.DataFrame, confusion: Mapping[Pair, int] | None = None) -> Lessons:
+    """Read from verdicts what may become an example, and which categories are confused; raises VerdictError."""
+    lessons = _read_verdicts(prompt, validations)
+    lessons.pairs = _confused(lessons.candidates, confusion)
+    return lessons
 
-    def why_unused(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in sorted(self.unused.items()))
+
+def _rules(lessons: Lessons, wishes: Wishes) -> list[Proposal]:
+    """Give one rule for each of the most confused pairs that has one, as far as the budget goes."""
+    found = {
+        (rule.instead_of, rule.category): rule for rule in propose_rules(lessons.candidates, lessons.ordered_pairs)
+    }
+    found |= {(rule.instead_of, rule.category): rule for rule in wishes.written_rules}
+    rules: list[Proposal] = []
+    for pair in lessons.ordered_pairs:
+        rule = found.get(pair)
+        if rule and len(rules) < MOST_RULES and sum(each.tokens for each in [*rules, rule]) <= wishes.max_tokens:
+            rules.append(rule)
+    return rules
+
+
+def _new_examples(prompt: Prompt, chosen: Iterable[Choice]) -> list[Proposal]:
+    known = {_id_of(example) for example in prompt.examples}
+    return [
+        Proposal(EXAMPLE, each.text, each.category, each.mistake, (each.item_id,), why, each.tokens)
+        for each, why in chosen
+        if _id_of(each) not in known
+    ]
+
+
+def _id_of(example: Candidate | Example) -> str:
+    return proposal_id(EXAMPLE, example.text, example.category)
+
+
+def _unchanged(prompt: Prompt, lessons: Lessons) -> Refinement:
+    why = "refine.accept is none" if lessons.candidates else "no verdict can become an example"
+    told = f": {lessons.why_unused()}" if lessons.unused and not lessons.candidates else ""
+    summary = f"The prompt stays as it is, because {why}{told}."
+    return Refinement(prompt, 0, [], [], lessons.pairs, [], 0, "", summary)
 
 
 def own_examples(prompt: Prompt, additional: Iterable[Mapping[str, str]]) -> list[Example]:
@@ -114,10 +186,10 @@ def _additional(prompt: Prompt, entry: Mapping[str, str], number: int) -> Exampl
     return Example(text=text, category=known, note=_shortened(entry.get("note") or ""))
 
 
-def _read_verdicts(prompt: Prompt, validations: pd.DataFrame) -> _Verdicts:
+def _read_verdicts(prompt: Prompt, validations: pd.DataFrame) -> Lessons:
     """Give the candidates: the latest verdict on each item of the prompt pool, and the examples without a verdict."""
     latest = _latest(validations)
-    verdicts = _Verdicts([])
+    verdicts = Lessons([])
     for row in latest:
         candidate = _candidate(prompt, row)
         if isinstance(candidate, str):
@@ -194,37 +266,41 @@ def _confused(candidates: Sequence[Candidate], confusion: Mapping[Pair, int] | N
     return sorted((pair for pair in pairs if pair[0] != pair[1] and pair[2] > 0), key=lambda pair: (-pair[2], pair[:2]))
 
 
-def _in_former_order(prompt: Prompt, chosen: Sequence[Candidate]) -> list[Example]:
+def _in_former_order(prompt: Prompt, chosen: Sequence[Choice]) -> list[Example]:
     """Give the chosen examples, those that the prompt had already in their former order first."""
     former = {example.item_id: place for place, example in enumerate(prompt.examples) if example.item_id is not None}
-    ranked = sorted(chosen, key=lambda candidate: former.get(candidate.item_id, len(former) + len(prompt.examples)))
+    last = len(former) + len(prompt.examples)
+    ranked = sorted((choice.candidate for choice in chosen), key=lambda each: former.get(each.item_id, last))
     return [candidate.example() for candidate in ranked]
 
 
 def _describe(
     former: Prompt,
     refined: Prompt,
-    chosen: Sequence[Candidate],
-    pairs: list[tuple[str, str, int]],
-    verdicts: _Verdicts,
+    chosen: Sequence[Choice],
+    lessons: Lessons,
+    proposals: list[tuple[Proposal, bool]],
 ) -> Refinement:
-    known = {(fold(example.text), example.category) for example in former.examples}
-    added = [example for example in refined.examples if (fold(example.text), example.category) not in known]
+    known, now = ({_id_of(example) for example in prompt.examples} for prompt in (former, refined))
+    added = [example for example in refined.examples if _id_of(example) not in known]
     served = {example.category for example in added}
     categories = [name for name in refined.category_names if name in served]
-    tokens = sum(candidate.tokens for candidate in chosen)
-    now = {(fold(example.text), example.category) for example in refined.examples}
-    dropped = sum((fold(example.text), example.category) not in now for example in former.examples)
-    corrected = sum(candidate.was_wrong for candidate in chosen)
+    rules = [rule for rule in refined.rules if rule not in former.rules]
+    tokens = sum(choice.candidate.tokens for choice in chosen) + sum(map(estimate_tokens, rules))
+    dropped, corrected = len(known - now), sum(choice.candidate.was_wrong for choice in chosen)
+    refused = sum(not taken for _, taken in proposals)
     sentences = [
         f"{_counted(len(added), 'example')} added" + (f", {dropped} dropped" if dropped else ""),
+        f"{_counted(len(rules), 'rule')} added" if rules else "",
+        f"{_counted(refused, 'proposal')} not taken" if refused else "",
         f"{_counted(len(chosen), 'example')} from verdicts in all: {corrected} corrected, "
         f"{len(chosen) - corrected} confirmed, about {tokens:,} tokens per call",
-        _about_pairs(pairs),
-        f"not used: {verdicts.why_unused()}" if verdicts.unused else "",
+        _about_pairs(lessons.pairs),
+        f"not used: {lessons.why_unused()}" if lessons.unused else "",
     ]
     summary = ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences if sentence) + "."
-    return Refinement(refined, len(added), added, categories, pairs, tokens, _diff(former, refined), summary)
+    diff = _diff(former, refined)
+    return Refinement(refined, len(added), added, categories, lessons.pairs, proposals, tokens, diff, summary)
 
 
 def _about_pairs(pairs: Sequence[tuple[str, str, int]]) -> str:

@@ -27,7 +27,7 @@ LOW_CONFIDENCE = 0.7
 
 def render(prompt: Prompt, reason: str = "always") -> str:
     """Give the complete instructions, sections in a fixed order; nothing in them changes from call to call."""
-    sections = [prompt.text.rstrip("\n")] if prompt.text else list(_body(prompt))
+    sections = [prompt.text.rstrip("\n"), *_rules(prompt)] if prompt.text else list(_body(prompt))
     if prompt.examples:
         sections.append(_section("Examples", [_example(example) for example in prompt.examples]))
     sections.append(_section("Answer format", _answer_format(prompt, reason)))
@@ -42,13 +42,17 @@ def _body(prompt: Prompt) -> Iterator[str]:
     if len({category.priority for category in prompt.categories}) > 1:
         entries.append("If several categories fit, the one with the highest priority wins (without a number: 0).")
     yield _section("Categories", entries)
-    if prompt.rules:
-        rules = [f"{number}. {rule}" for number, rule in enumerate(prompt.rules, start=1)]
-        yield _section("Rules, the first that applies decides", rules)
+    yield from _rules(prompt)
     if prompt.score_ranges:
         yield _section(
             "Scores", [f"- {_span(entry.low, entry.high)}: {entry.meaning}" for entry in prompt.score_ranges]
         )
+
+
+def _rules(prompt: Prompt) -> Iterator[str]:
+    if prompt.rules:
+        rules = [f"{number}. {rule}" for number, rule in enumerate(prompt.rules, start=1)]
+        yield _section("Rules, the first that applies decides", rules)
 
 
 def _section(title: str, lines: list[str]) -> str:

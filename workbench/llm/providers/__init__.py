@@ -26,6 +26,7 @@ __all__ = [
     "Request",
     "Response",
     "Usage",
+    "Writing",
     "get_provider",
 ]
 
@@ -63,6 +64,24 @@ class Request:
         rows = [["id", *columns]]
         rows += [[str(item.number), *(item.fields.get(name, "") for name in columns)] for item in self.items]
         return "\n".join("\t".join(" ".join(cell.split()) for cell in row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing(Request):
+    """A call that asks for free text in place of categories; providers that can answer it have a method `write`."""
+
+    question: str = ""
+    material: str = ""
+
+    @property
+    def instructions(self) -> str:
+        """What is wanted."""
+        return self.question
+
+    @property
+    def data(self) -> str:
+        """What it is about."""
+        return self.material
 
 
 @dataclass(frozen=True, slots=True)

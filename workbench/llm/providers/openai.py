@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from workbench.errors import MissingExtra, ParameterError, ProviderError
 from workbench.llm.example_choice import estimate_tokens
 from workbench.llm.faults import Refused, Rejected, Unreachable
-from workbench.llm.providers import Request, Response, Usage
+from workbench.llm.providers import Request, Response, Usage, Writing
 from workbench.llm.rendering import answer_schema
 
 try:
@@ -118,6 +118,10 @@ class OpenAIProvider:
                 return replace(response, usage=response.usage + vain)
         assert refused is not None
         raise refused
+
+    def write(self, request: Writing) -> Response:
+        """Answer a request for free text; raises as `complete` does."""
+        return self._send(request, "text")
 
     def _send(self, request: Request, form: str) -> Response:
         try:

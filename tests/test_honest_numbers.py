@@ -106,7 +106,7 @@ def test_an_item_smuggled_into_a_prompt_measures_neither_it_nor_its_descendants(
     clean["examples"] = [each for each in clean["examples"] if each["text"].casefold() != text]
     store.path("one", "prompt", 3).write_text(yaml.safe_dump(clean, allow_unicode=True))
     for iteration in (2, 3):
-        assert held in measuring._shown_items(run, store, iteration)
+        assert held in measuring.shown_items(run, store, iteration)
         known = store.load("one", "metrics", iteration)["accuracy"]["left_out"][
             "is in the prompt, or nearly the same as an example there"
         ]

@@ -94,9 +94,9 @@ def test_a_near_duplicate_smuggled_into_a_prompt_measures_neither_it_nor_its_des
     clean["examples"] = [each for each in clean.get("examples", []) if each["text"] != twin["text"]]
     store.path("one", "prompt", 3).write_text(yaml.safe_dump(clean, allow_unicode=True))
     for iteration in (2, 3):
-        assert held in measuring._shown_items(run, store, iteration)
+        assert held in measuring.shown_items(run, store, iteration)
         assert store.load("one", "metrics", iteration)["accuracy"]["left_out"][LEFT_OUT] >= 1
-    assert held not in measuring._shown_items(run, store, 1)
+    assert held not in measuring.shown_items(run, store, 1)
 
 
 def test_the_ledger_of_a_run_never_splits_near_duplicates_over_pools(loop, project):

@@ -182,11 +182,14 @@ def test_an_additional_example_of_an_unknown_category_is_refused_with_the_names(
         refine(additional_examples=[{"text": "hielo"}])
 
 
-def test_nothing_to_learn_from_is_an_error_with_the_reasons() -> None:
-    with pytest.raises(VerdictError, match=r"no verdict can become an example: 1 outside the prompt pool, 1 wrong"):
-        refine(verdict("lona", "Pop", pool="dev"), verdict("pan", "Comida") | {"is_correct": False})
-    with pytest.raises(VerdictError, match="there is none"):
-        refine()
+def test_with_nothing_to_learn_from_the_prompt_stays_and_says_why() -> None:
+    prompt = PROMPT.with_examples([Example(text="taxi", category="Viajes", item_id="t")], ["Taxi es Viajes."])
+    useless = [verdict("lona", "Pop", pool="dev"), verdict("pan", "Comida") | {"is_correct": False}]
+    for verdicts, why in ((useless, "1 outside the prompt pool, 1 wrong"), ([], "no verdict can become an example")):
+        refined = refine(*verdicts, prompt=prompt)
+        assert refined.prompt == prompt
+        assert why in refined.summary
+        assert (refined.proposals, refined.diff) == ([], "")
 
 
 def test_missing_columns_are_named() -> None:

@@ -166,11 +166,12 @@ def test_bad_verdicts_are_named_and_the_good_ones_are_kept(loop, project, store)
     assert len(store.validations(run.run_id)) == 3
 
 
-def test_refining_without_verdicts_for_the_prompt_is_refused(loop, project, store):
-    parameters = load_parameters("run.yaml", ["refine.max_examples=0"])
-    with pytest.raises(VerdictError):
-        loop(parameters, store)
-    assert not store.has("one", "refined_prompt", 1)
+def test_a_prompt_that_nothing_is_learnt_for_stays_and_the_next_iteration_asks_nothing_anew(loop, project, store):
+    run = loop(load_parameters("run.yaml", ["refine.max_examples=0", "refine.max_tokens=0"]), store)
+    assert run.state == RunState.FINISHED
+    assert "keeps the present prompt" in store.facts("one", "refine", 1)["summary"]
+    assert store.load("one", "metrics", 2)["processing"]["calls"] == 0
+    assert store.load("one", "metrics", 2)["accuracy"]["n"] > 0
 
 
 def test_a_stage_out_of_order_says_what_comes_first(parameters, store):

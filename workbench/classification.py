@@ -72,9 +72,7 @@ def classify_items(
         if at.last_call:
             good_calls += at.last_call.good
             notes.tracker.log(tracking.chunk_metrics(at.last_call))
-        if at.usage.calls and at.cost_usd:
-            spending = {"cost_usd": earlier + at.cost_usd, "model": classifier.provider.model}
-            store.save(run_id, "spending", spending, notes.step.iteration)
+        _spend(notes, earlier, at.cost_usd if at.usage.calls else None, classifier.provider.model)
         notes.progress(at.done, at.total, str(at))
 
     predictions = classifier.classify(items, on_progress=progress)
@@ -94,6 +92,33 @@ def forget(items: pd.DataFrame, prompts: Iterable[llm.Prompt], parameters: Param
     provider, limits = provider_of(parameters), _limits(parameters, 0.0)
     keys = [key for prompt in prompts for key in llm.answer_keys(items, prompt, provider, limits)]
     return store.answers().forget(keys)
+
+
+def write(notes: Notes, request: llm.Writing, parameters: Parameters) -> str:
+    """Let the model that classifies write a text; raises ProviderError, and BudgetReached before anything is sent."""
+    store, run_id = notes.store, notes.run.run_id
+    provider, left = provider_of(parameters), _limits(parameters, spent(store, run_id)).budget_usd
+    budget, earlier = llm.Budget(left, provider.model), _spending(store, run_id, notes.step.iteration)
+    tokens = llm.estimate_tokens(request.instructions) + llm.estimate_tokens(request.data)
+    forecast = llm.Usage(1, tokens, 0, llm.ANSWER_TOKENS)
+    if not budget.reserve(forecast):
+        raise BudgetReached(f"the budget of {parameters.classify.budget_usd:g} USD has no room for it.")
+    try:
+        response = llm.write(provider, request)
+    except llm.CallFailed as error:
+        budget.settle(forecast, error.usage)
+        raise
+    else:
+        budget.settle(forecast, response.usage)
+    finally:
+        _spend(notes, earlier, budget.spent, provider.model)
+    return response.text
+
+
+def _spend(notes: Notes, earlier: float, usd: float | None, model: str) -> None:
+    if usd:
+        spending = {"cost_usd": earlier + usd, "model": model}
+        notes.store.save(notes.run.run_id, "spending", spending, notes.step.iteration)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +38,12 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     predictions = store.load(run_id, "predictions", iteration)
     prompt, items = prompt_of(notes.run, store, iteration), store.load(run_id, "items")
+    shown = shown_items(notes.run, store, iteration)
     accuracy = metrics.measure_accuracy(
         store.validations(run_id),
         predictions,
         iteration=iteration,
-        example_item_ids=_shown_items(notes.run, store, iteration),
+        example_item_ids=shown,
         design=_design(notes.run, store),
         items=items,
     )
@@ -55,6 +55,7 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     )
     target = parameters_of(notes.run).validate_.target_precision
     measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
+    measured["errors_left"] = metrics.errors_left(store.validations(run_id), predictions, shown)
     store.save(run_id, "metrics", measured, iteration)
     notes.tracker.log(tracking.iteration_metrics(measured, iteration))
     if iteration > 1:
@@ -62,20 +63,28 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
     _note_history(notes, prompt, measured)
 
 
-def shown_items(run: Run, store: RunStore, prompts: Iterable[llm.Prompt]) -> list[str]:
-    """Find the reviewed items that prompts show: those they name, and those that say nearly the same as an example."""
+def shown_items(run: Run, store: RunStore, iteration: int, candidate: llm.Prompt | None = None) -> list[str]:
+    """Find the reviewed items that the prompts up to an iteration (and a new one) show, and their near-duplicates.
+
+    A prompt shows its examples, by their ids or their texts, and the evidence of its rules.
+    """
     options = parameters_of(run).ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
+    prompts = [prompt_of(run, store, each) for each in range(1, iteration + 1)] + ([candidate] if candidate else [])
     examples = [example for prompt in prompts for example in prompt.examples]
     shown = {clean_text(pipeline.clean(field) for field in text.split(" | ")) for text in {e.text for e in examples}}
-    reviewed = store.validations(run.run_id)["item_id"].drop_duplicates()
-    near = near_any(list(texts_of(store, run.run_id)[reviewed]), sorted(shown))
-    return sorted({*reviewed[near], *(example.item_id for example in examples if example.item_id)})
+    named = {example.item_id for example in examples if example.item_id} | _evidence(run, store, iteration)
+    texts, reviewed = texts_of(store, run.run_id), store.validations(run.run_id)["item_id"].drop_duplicates()
+    shown |= set(texts[texts.index.isin(list(named))])
+    return sorted({*reviewed[near_any(list(texts[reviewed]), sorted(shown))], *named})
 
 
-def _shown_items(run: Run, store: RunStore, iteration: int) -> list[str]:
-    """Find the reviewed items that the prompt of an iteration or an ancestor of it shows."""
-    return shown_items(run, store, (prompt_of(run, store, each) for each in range(1, iteration + 1)))
+def _evidence(run: Run, store: RunStore, iteration: int) -> set[str]:
+    """Find the items behind the rules that refinements have written for the prompts up to an iteration."""
+    refined = [each for each in range(1, iteration) if store.has(run.run_id, "proposals", each)]
+    records = [store.load(run.run_id, "proposals", each) for each in refined]
+    proposals = [each for record in records if record["adopted"] for each in record["proposals"]]
+    return {item for each in proposals if each["status"] == "accepted" for item in each["evidence"]}
 
 
 def _design(run: Run, store: RunStore) -> pd.DataFrame:
@@ -131,7 +140,7 @@ def compare(run: Run, store: RunStore, first: int | None = None, second: int | N
 
 
 def _side(run: Run, store: RunStore, iteration: int) -> metrics.Side:
-    examples = _shown_items(run, store, iteration)
+    examples = shown_items(run, store, iteration)
     return metrics.Side(iteration, store.load(run.run_id, "predictions", iteration), examples)
 
 

@@ -156,6 +156,14 @@ class RefineSection(Section):
     """Upper bound of the tokens that these examples cost, per call."""
     additional_examples: list[dict[str, str]] = []
     """Examples of the user's own: `{text: …, category: …}`."""
+    accept: Literal["all", "none"] | list[str] = "all"
+    """Which proposals enter the next prompt: all, none, or those of these ids."""
+    strike: Texts = []
+    """Ids of proposals that do not enter, and of rules and examples that leave."""
+    adopt: Literal["unless_worse", "always"] = "unless_worse"
+    """unless_worse: a new prompt that breaks more dev verdicts than it fixes is not taken."""
+    llm_rules: bool = False
+    """Let the model that classifies write rules for confused categories, by one small call of its own."""
 
 
 class Parameters(Section):

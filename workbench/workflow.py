@@ -21,6 +21,7 @@ from workbench import (
     metrics,
     readers,
     refinery,
+    refining,
     repeating,
     review,
     sampling,
@@ -29,7 +30,7 @@ from workbench import (
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
-from workbench.parameters import Parameters, RefineSection, ValidateSection
+from workbench.parameters import Parameters, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run, RunState, Status
 from workbench.repeating import Again
 from workbench.runs import RunStore
@@ -105,13 +106,16 @@ def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
         return run
     used = {stage for stage in STAGES if store.stage_done(run.run_id, stage, 0 if stage == "ingest" else 1)}
     used |= {"run"} if "ingest" in used else set()
-    refused = [f"{s}.{k}" for s, k in changed if s in used and (s, k) not in ALWAYS_FREE]
+    free = ALWAYS_FREE | (refining.CHOICES if refining.is_open(run, now["run"]["iterations"], store) else set())
+    refused = [f"{s}.{k}" for s, k in changed if s in used and (s, k) not in free]
     if refused:
         raise ParameterError(
             f"run {run.run_id!r} was made with other values of {', '.join(refused)}.",
             hint="start a new run, or go on with the parameters of its run.json.",
         )
     check(parameters)
+    if refining.CHOICES & set(changed):
+        refining.reopen(run, store)
     return store.set_parameters(run.run_id, now)
 
 
@@ -334,31 +338,10 @@ def _asked(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
 def refine(
     run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
 ) -> Run:
-    """Put validated examples into the next prompt; raises VerdictError where there is nothing to learn from."""
+    """Write the next prompt from the verdicts; where there is nothing to learn, it stays as it is, and says so."""
     step = Step("refine", iteration or due(run, store, "refine"))
     needs = Step("validate", step.iteration)
-    return perform(Notes(store, run, step, show), needs, lambda notes: _refine(notes, parameters.refine))
-
-
-def _refine(notes: Notes, options: RefineSection) -> None:
-    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    validations = store.validations(run_id)
-    prompt = prompt_of(notes.run, store, iteration)
-    refinement = llm.refine_prompt(
-        prompt,
-        validations.assign(text=validations["item_id"].map(texts_of(store, run_id))),
-        max_examples=options.max_examples,
-        max_tokens=options.max_tokens,
-        additional_examples=options.additional_examples,
-    )
-    if refinement.prompt.fingerprint == prompt.fingerprint:
-        raise VerdictError(
-            "the prompt would not change, so another iteration would give the same answers.",
-            hint="review more items, or raise refine.max_examples and refine.max_tokens.",
-        )
-    store.save(run_id, "prompt_diff", refinement.diff, iteration)
-    store.save(run_id, "refined_prompt", refinement.prompt.to_yaml(), iteration)
-    notes.facts.update(refinement.improvement_metrics(), summary=refinement.summary)
+    return perform(Notes(store, run, step, show), needs, lambda notes: refining.refine(notes, parameters))
 
 
 def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str:

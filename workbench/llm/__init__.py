@@ -5,6 +5,7 @@ from workbench.llm.budget import Budget, Price, PriceList, load_prices
 from workbench.llm.cache import Answer, AnswerCache, MemoryCache, WriteOnly, answer_key
 from workbench.llm.classifier import Classifier, classifier_of, classify
 from workbench.llm.estimating import Estimate, estimate
+from workbench.llm.faults import CallFailed
 from workbench.llm.health import Check, Health, check_provider
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
@@ -31,6 +32,7 @@ __all__ = [
     "AnswerCache",
     "BatchMemory",
     "Budget",
+    "CallFailed",
     "Category",
     "Check",
     "Classifier",

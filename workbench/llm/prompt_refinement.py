@@ -18,7 +18,7 @@ import pandas as pd
 from workbench.errors import ParameterError, VerdictError, nearest
 from workbench.llm.example_choice import Bounds, Candidate, Choice, Pair, choose, estimate_tokens
 from workbench.llm.prompt import Example, Prompt, fold
-from workbench.llm.proposals import EXAMPLE, RULE, Proposal, Selection, proposal_id
+from workbench.llm.proposals import EVERYTHING, EXAMPLE, RULE, Proposal, Selection, proposal_id
 from workbench.llm.rule_proposals import MOST_RULES, outdated, propose_rules
 from workbench.records import Pool
 
@@ -67,7 +67,7 @@ class Wishes:
     """(predicted, true) → how often; null = as the verdicts say."""
     written_rules: Sequence[Proposal] = ()
     """Rules from elsewhere; each takes the place of the one from words for the same pair."""
-    selection: Selection = Selection()
+    selection: Selection = EVERYTHING
 
 
 @dataclass(slots=True)

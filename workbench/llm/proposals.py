@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from workbench.llm.prompt import fold
@@ -47,6 +47,12 @@ class Proposal:
         """Give plain data, as it stands in proposals.json."""
         return {"proposal_id": self.proposal_id, "status": status, **asdict(self), "evidence": list(self.evidence)}
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Proposal:
+        """Read a proposal back from plain data."""
+        kept = {field.name: data[field.name] for field in fields(cls)}
+        return cls(**kept | {"evidence": tuple(kept["evidence"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -59,3 +65,6 @@ class Selection:
         """Say whether the next prompt gets a new proposal."""
         wanted = self.accept == "all" if isinstance(self.accept, str) else name in self.accept
         return wanted and name not in self.strike
+
+
+EVERYTHING = Selection()

@@ -24,6 +24,7 @@ from workbench.metrics.evolution import (
 from workbench.metrics.numbers import Interval, reviews_needed, wilson
 from workbench.metrics.paired import Side, compare_on_shared_items, mcnemar, paired_difference
 from workbench.metrics.processing import iteration_metrics
+from workbench.metrics.prompt_trial import errors_left, judged_in, try_prompt, worth_changing
 from workbench.metrics.verdicts import error_rates, validation_document, validation_stats
 
 __all__ = [
@@ -45,11 +46,13 @@ __all__ = [
     "drawn_alike",
     "drawn_as",
     "error_rates",
+    "errors_left",
     "estimate",
     "evolution",
     "has_improved",
     "item_histories",
     "iteration_metrics",
+    "judged_in",
     "mcnemar",
     "measure_accuracy",
     "overall_trend",
@@ -58,10 +61,12 @@ __all__ = [
     "reviews_needed",
     "summarise_history",
     "thin_categories",
+    "try_prompt",
     "usable_for_accuracy",
     "validation_document",
     "validation_stats",
     "what_to_review",
     "wilson",
     "with_pairs",
+    "worth_changing",
 ]

@@ -40,7 +40,7 @@ def answers(store: RunStore, run_id: str, iteration: int | None = None) -> list[
         _better(comparison),
         _accept(measured),
         _review(store, run_id, iteration, comparison),
-        _prompt(measured, comparison),
+        _prompt(measured, comparison, _refined(store, run_id, iteration)),
     ]
 
 
@@ -130,12 +130,19 @@ def _previous(store: RunStore, run_id: str, iteration: int) -> pd.Series[str] | 
     return before.set_index("item_id")["category"]
 
 
-def _prompt(measured: Facts, comparison: Facts | None) -> dict[str, Any]:
+def _refined(store: RunStore, run_id: str, iteration: int) -> Facts | None:
+    """Give proposals.json of the newest refinement up to an iteration."""
+    newest = next((each for each in range(iteration, 0, -1) if store.has(run_id, "proposals", each)), None)
+    return store.load(run_id, "proposals", newest) if newest else None
+
+
+def _prompt(measured: Facts, comparison: Facts | None, refined: Facts | None) -> dict[str, Any]:
     advice = metrics.prompt_advice(measured, comparison)
+    sentences = [*advice["sentences"], *metrics.worth_changing(measured, refined)]
     pairs = (measured["accuracy"] or {"confused_pairs": []})["confused_pairs"][:10]
     rows = [
         {"name": f"{pair['true']} → {pair['predicted']}", "value": pair["n"], "text": f"{pair['n']:,}", "tone": "bad"}
         for pair in pairs
     ]
     chart = _chart("bars", "What is taken for what", "Mistakes that people found: true → predicted category", rows)
-    return _answer("prompt", "Is the prompt worth changing again?", advice["sentences"], chart)
+    return _answer("prompt", "Is the prompt worth changing again?", sentences, chart)

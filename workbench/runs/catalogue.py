@@ -60,6 +60,7 @@ _TABLE = (
     Artifact("validations_json", "validations.json", Level.ITERATION, "validate"),
     Artifact("notebook_validate", "03_validate.ipynb", Level.ITERATION, "validate", counts=False),
     Artifact("refined_prompt", "refined_prompt.yaml", Level.ITERATION, "refine", needed=True),
+    Artifact("proposals", "proposals.json", Level.ITERATION, "refine"),
     Artifact("prompt_diff", "prompt.diff", Level.ITERATION, "refine"),
     Artifact("notebook_refine", "04_refine.ipynb", Level.ITERATION, "refine", counts=False),
     Artifact("classified", "classified.parquet", Level.RUN, "validate"),

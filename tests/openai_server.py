@@ -97,6 +97,8 @@ TEXT_FAULTS: dict[str, Callable[[str, Call], str]] = {
     "fences": lambda text, call: f"```json\n{text}\n```",
     "prose": lambda text, call: f"Sure! Here are the results {{as you asked}}:\n{text}\nAnything else?",
     "invalid_json": lambda text, call: text.replace(",", ";"),
+    "thoughts": lambda text, call: f'<think>[1,["a trap"],"Otros",0.5] or not?</think>{text}',
+    "twice": lambda text, call: f"{text}\n{text}",
     "garbage": lambda text, call: "I am sorry, I do not understand.",
     "empty": lambda text, call: "",
     "truncated": lambda text, call: text[: max(1, len(text) * 2 // 3)],
@@ -113,6 +115,7 @@ def _error(status: int, code: str | None, message: str, **headers: str) -> tuple
 BREAKING = {
     "rate_limited": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after="0.05"),
     "rate_limited_ms": _error(429, "rate_limit_exceeded", "Rate limit reached.", retry_after_ms="40"),
+    "rate_limited_date": _error(429, None, "Rate limit reached.", retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
     "rate_limited_bare": _error(429, None, "Too many requests."),
     "quota": _error(429, "insufficient_quota", "You exceeded your current quota."),
     "server_error": _error(500, None, "The server had an error."),
@@ -144,9 +147,14 @@ class OpenAIServer:
         most_in_flight: int | None = None,
         formats: Sequence[str] = ("json_schema", "json_object", "text"),
         batches: Batches | None = None,
+        says: Callable[[Call], str] | None = None,
         port: int = 0,
     ) -> None:
-        """Prepare: `most_in_flight` calls are answered at a time, more get a 429; other formats a 400."""
+        """Prepare: `most_in_flight` calls are answered at a time, more get a 429; other formats a 400.
+
+        `says` gives the text of every answer in the place of a sensible one.
+        """
+        self._says = says
         self.batches = batches
         self._answer = answer
         self._faults = faults if callable(faults) else lambda call: faults.get(call.number, ())
@@ -241,7 +249,10 @@ class OpenAIServer:
             return _error(400, None, f"response_format {call.format} is not supported")
         if breaking := next((name for name in faults if name in BREAKING), None):
             return BREAKING[breaking]
-        return 200, completion(call, self._answer, faults), {}
+        body = completion(call, self._answer, faults)
+        if self._says:
+            body["choices"][0]["message"]["content"] = self._says(call)
+        return 200, body, {}
 
     async def _break(self, writer: asyncio.StreamWriter, fault: str) -> bool:
         if fault == "html":

@@ -111,6 +111,20 @@ def test_a_budget_is_not_overdrawn_and_a_larger_one_goes_on_where_it_stopped(pri
     assert max(server.asked.values()) == 1
 
 
+def test_an_estimate_needs_no_key_and_a_run_does(priced, monkeypatch, capsys):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (priced / "expenses.csv").write_text("Concepto\nvinil 1\ntaxi 2\nvinil 1\n", encoding="utf-8")
+    (priced / "prompt.yaml").write_text(PROMPT.to_yaml(), encoding="utf-8")
+    (priced / "run.yaml").write_text(RUN.replace(', base_url: "URL"', ""), encoding="utf-8")
+    assert cli.main(["estimate", "run.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("2 items, 0 of them from kept answers, for nothing\n1 calls to test-model, about ")
+    assert "USD" in said and "MXN (parameters/prices.yaml, 2025-10-01)" in said
+    assert cli.main(["run", "run.yaml"]) == 2
+    assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
+
+
 def test_a_budget_too_small_for_one_call_asks_nothing(priced):
     with OpenAIServer() as server:
         classifier = Classifier(PROMPT, provider_of(server), Limits(budget_usd=0.000001))

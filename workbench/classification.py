@@ -17,15 +17,17 @@ from workbench.settings import find_file, shown
 from workbench.stages import Notes
 
 
-def provider_of(parameters: Parameters) -> llm.Provider:
-    """Make the provider that classifies; raises UsageError."""
-    return llm.get_provider(parameters.classify.provider, **parameters.classify.provider_options())
+def provider_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
+    """Make the provider that classifies, or one that only says what it would cost; raises UsageError."""
+    section = parameters.classify
+    options = section.provider_options() | ({"asks": False} if section.provider == "openai" and not asks else {})
+    return llm.get_provider(section.provider, **options)
 
 
-def check(parameters: Parameters) -> llm.Prompt:
+def check(parameters: Parameters, *, asks: bool = True) -> llm.Prompt:
     """Find every mistake about prompt, provider and budget before anything is sent; gives the prompt."""
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    llm.classifier_of(prompt, provider_of(parameters), _limits(parameters, 0.0))
+    llm.classifier_of(prompt, provider_of(parameters, asks=asks), _limits(parameters, 0.0))
     return prompt
 
 
@@ -34,12 +36,15 @@ def estimate(
 ) -> llm.Estimate:
     """Estimate what it costs to classify items; nothing is sent."""
     limits = _limits(parameters, spent(store, run_id) if run_id else 0.0)
-    return llm.estimate(items, prompt, provider_of(parameters), limits, _cache(parameters, store))
+    return llm.estimate(items, prompt, provider_of(parameters, asks=False), limits, _cache(parameters, store))
 
 
 def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
-    """Estimate the first iteration of a run that was not started: reads and cleans the rows, keeps nothing."""
-    prompt, options = check(parameters), parameters.ingest
+    """Estimate the first iteration of a run that was not started: reads and cleans the rows, keeps nothing.
+
+    No key is needed for it.
+    """
+    prompt, options = check(parameters, asks=False), parameters.ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
     prepared = intake.Intake(options, pipeline, gold_column=parameters.validate_.gold_column)
     for _ in prepared.parts():

@@ -50,11 +50,13 @@ class OpenAIProvider:
         api_key_env: str = "OPENAI_API_KEY",
         temperature: float | None = None,
         timeout: float = 300.0,
+        asks: bool = True,
     ) -> None:
         """Prepare; nothing is sent yet. `timeout` is in seconds, for one call.
 
         The key comes from the environment variable `api_key_env`, the address from `base_url` or `OPENAI_BASE_URL`;
-        raises ParameterError where there is neither a key nor an address of one's own that may do without.
+        raises ParameterError where there is neither a key nor an address of one's own that may do without. Where
+        nothing will be asked, for an estimate, no key is needed.
         """
         if not model:
             raise ParameterError("provider 'openai' needs a model.", hint="set classify.model.")
@@ -62,7 +64,7 @@ class OpenAIProvider:
         self.temperature = temperature
         address = base_url or os.environ.get("OPENAI_BASE_URL") or None
         key = os.environ.get(api_key_env)
-        if not key and not address:
+        if asks and not key and not address:
             raise ParameterError(
                 f"the environment variable {api_key_env} is not set.", hint="put the key of the endpoint into it."
             )

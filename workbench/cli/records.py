@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
     runs = command(commands, "runs", _runs, "list all runs, newest first")
+    runs.add_argument("--pin", metavar="RUN", help="keep this run whatever `clean` is asked to do")
+    runs.add_argument("--unpin", metavar="RUN", help="take the pin away again")
     show = command(
         commands, "show", _show, "show one run: what was read, how accurate each iteration is, what to do next"
     )
@@ -46,7 +48,11 @@ def add(commands: Any) -> None:
 def _runs(options: argparse.Namespace) -> None:
     from workbench import console
 
-    print_frame(open_runs().list(), options, console.table)
+    store = open_runs()
+    for run_id, pinned in ((options.pin, True), (options.unpin, False)):
+        if run_id:
+            store.update_manifest(store.get(run_id).run_id, pinned=pinned)
+    print_frame(store.list(), options, console.table)
 
 
 def _show(options: argparse.Namespace) -> None:

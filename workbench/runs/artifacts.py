@@ -105,10 +105,15 @@ def remove(path: Path) -> None:
 
 def sweep(folder: Path) -> list[Path]:
     """Remove the half-written files that killed processes left under a folder; gives what was removed."""
-    leftovers = [path for path in folder.rglob(".*.partial") if _is_leftover(path)]
-    for path in leftovers:
+    found = leftovers(folder)
+    for path in found:
         remove(path)
-    return leftovers
+    return found
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Find the half-written files that killed processes left under a folder."""
+    return [path for path in folder.rglob(".*.partial") if _is_leftover(path)]
 
 
 def _is_leftover(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from workbench.runs.integrity import CheckedFile, Checksums
@@ -27,6 +29,30 @@ class Doors(RunRows):
             rows = transaction.rows("batch_pipelines")
         rows.sort(key=lambda row: (row["created_at"], row["batch_id"]), reverse=True)
         return pd.DataFrame(rows).drop(columns="run_id", errors="ignore")
+
+    def forget(self, run_id: str) -> None:
+        """Remove what the database knows of a run; its folder stays."""
+        with self._database.write() as transaction:
+            transaction.delete("runs", run_id=run_id)
+
+    def without_folder(self, oldest: datetime) -> list[str]:
+        """Give the runs whose folder has gone, untouched since then.
+
+        None in a PostgreSQL database: their folders may lie in another folder of runs that uses it, too.
+        """
+        if not self._database.is_sqlite:
+            return []
+        with self._database.read() as transaction:
+            rows = [row for row in transaction.rows("runs") if datetime.fromisoformat(row["updated_at"]) < oldest]
+        return sorted(row["run_id"] for row in rows if not (self.folder / row["run_id"]).is_dir())
+
+    def old_schemas(self, oldest: datetime, *, forget: bool) -> list[tuple[str, int]]:
+        """Give the kept descriptions of files that were saved before, with their sizes; forget them if asked."""
+        with self._database.write() as transaction:
+            rows = [r for r in transaction.rows("schema_cache") if datetime.fromisoformat(r["saved_at"]) < oldest]
+            for row in rows if forget else []:
+                transaction.delete("schema_cache", key=row["key"])
+        return [(row["key"], len(row["schema"])) for row in rows]
 
     def verify(self, run_id: str) -> list[CheckedFile]:
         """Compare every artifact of a run with what was written, by SHA-256; raises RunNotFound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _TYPES = {
     "accuracy_high": "float64",
     "confident_share": "float64",
     "ambiguous_rate": "float64",
+    "cost_usd": "float64",
+    "pinned": "bool",
 }
 
 
@@ -44,7 +47,18 @@ def _line(run: Mapping[str, Any], ingest: Mapping[str, Any], folder: Path) -> di
     line = {name: run[name] for name in ("run_id", "name", "state", "iteration", "created_at", "updated_at")}
     counts = {name: _number(metrics.get(name, ingest.get(name))) for name in ("rows", "items")}
     shares = {name: _number(metrics.get(name)) for name in ("confident_share", "ambiguous_rate")}
-    return {**line, **counts, **shares, **_accuracy(metrics.get("accuracy"))}
+    more = {"cost_usd": _cost(folder, run["iteration"]), "pinned": bool(run["facts"].get("pinned"))}
+    return {**line, **counts, **shares, **_accuracy(metrics.get("accuracy")), **more}
+
+
+def _cost(folder: Path, iteration: int) -> float | None:
+    """Sum what the iterations have cost, in US dollars; None where no price was known."""
+    costs = []
+    for number in range(1, iteration + 1):
+        path = folder / place(get_artifact("spending"), number)
+        with suppress(StorageError, KeyError, TypeError):
+            costs += [float(read_json(path)["cost_usd"])] if path.is_file() else []
+    return sum(costs) if costs else None
 
 
 def _accuracy(accuracy: Any) -> dict[str, float | None]:

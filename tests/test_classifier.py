@@ -95,6 +95,7 @@ def test_every_item_gets_one_prediction_in_the_order_of_the_items():
         **dict.fromkeys(["item_id", "category", "reason", "status"], "str"),
         "score": "float64",
         "attempts": "int64",
+        "judge_category": "str",
     }
 
 
@@ -111,7 +112,8 @@ def test_an_item_without_text_is_not_sent():
     predictions = classify(frame(["vinil", None, "  ", ""]), PROMPT, provider)
     assert provider.sizes == [1]
     assert predictions["category"].tolist() == ["Pop", "Indeterminado", "Indeterminado", "Indeterminado"]
-    assert predictions.iloc[1].to_dict() == {
+    assert pd.isna(predictions.loc[1, "judge_category"])
+    assert predictions.iloc[1].drop("judge_category").to_dict() == {
         "item_id": "i1",
         "category": "Indeterminado",
         "reason": "no text to classify",

@@ -22,7 +22,7 @@ from workbench.records import PREDICTION_COLUMNS, band_of
 
 def predictions(*rows):
     """Make predictions of (item_id, category, score, status)."""
-    values = [(item, category, "r", score, status, 1) for item, category, score, status in rows]
+    values = [(item, category, "r", score, status, 1, None) for item, category, score, status in rows]
     frame = pd.DataFrame(values, columns=list(PREDICTION_COLUMNS))
     return frame.astype({"item_id": "str", "category": "str", "score": "float64", "status": "str"})
 

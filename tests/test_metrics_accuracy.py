@@ -20,7 +20,7 @@ def validations(*rows):
 
 
 def predictions(status="ok", **categories):
-    rows = [(item, category, "r", 0.9, status, 1) for item, category in categories.items()]
+    rows = [(item, category, "r", 0.9, status, 1, None) for item, category in categories.items()]
     return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
 
 

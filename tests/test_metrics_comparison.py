@@ -12,7 +12,7 @@ from workbench.records import PREDICTION_COLUMNS
 def predictions(categories, scores=None):
     n = len(categories)
     status = ["pending" if category is None else "ok" for category in categories]
-    values = [[f"i{k}" for k in range(n)], categories, ["r"] * n, scores or [0.9] * n, status, [1] * n]
+    values = [[f"i{k}" for k in range(n)], categories, ["r"] * n, scores or [0.9] * n, status, [1] * n, [None] * n]
     frame = pd.DataFrame(dict(zip(PREDICTION_COLUMNS, values, strict=True)))
     return frame.astype({"category": "str", "item_id": "str", "status": "str", "score": "float64"})
 

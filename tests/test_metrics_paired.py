@@ -15,7 +15,7 @@ from workbench.records import PREDICTION_COLUMNS, VALIDATION_COLUMNS
 
 
 def predictions(categories):
-    rows = [(f"i{n}", category, "r", 0.9, "ok", 1) for n, category in enumerate(categories)]
+    rows = [(f"i{n}", category, "r", 0.9, "ok", 1, None) for n, category in enumerate(categories)]
     return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
 
 

@@ -38,6 +38,7 @@ def a_sample(categories=("Pop", "Renta", "Cafetería", "Otros")):
         "score": [0.9] * n,
         "status": ["ok"] * n,
         "attempts": [1] * n,
+        "judge_category": [None] * n,
     }
     return pd.DataFrame(values)[list(PREDICTION_COLUMNS)]
 

@@ -8,7 +8,7 @@ from workbench.review import contradictions, final_answers
 
 
 def predictions(**categories):
-    rows = [(item, category, "because", 0.9, "ok", 1) for item, category in categories.items()]
+    rows = [(item, category, "because", 0.9, "ok", 1, None) for item, category in categories.items()]
     return pd.DataFrame(rows, columns=list(PREDICTION_COLUMNS))
 
 

@@ -22,7 +22,8 @@ def test_a_validation_has_the_same_names_as_record_as_frame_and_as_table(tmp_pat
 
 def test_an_answer_has_the_names_of_the_prediction_that_comes_of_it() -> None:
     assert set(PREDICTION_COLUMNS) == {field.name for field in fields(Prediction)}
-    assert set(Answer._fields) - {"key"} == set(PREDICTION_COLUMNS) - {"item_id"}
+    given_by_another = {"item_id", "judge_category"}  # by ingest and by the second opinion
+    assert set(Answer._fields) - {"key"} == set(PREDICTION_COLUMNS) - given_by_another
     assert columns("answers") == {*Answer._fields, "saved_at"}
 
 

@@ -23,6 +23,7 @@ def predictions(categories, scores=None, statuses=None):
         "score": scores or [0.9] * n,
         "status": statuses or ["ok"] * n,
         "attempts": [1] * n,
+        "judge_category": [None] * n,
     }
     return pd.DataFrame(values)[list(PREDICTION_COLUMNS)]
 

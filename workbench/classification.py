@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from workbench import intake, llm, refinery, tracking
-from workbench.errors import BudgetReached, ParameterError
+from workbench import intake, llm, metrics, refinery, tracking
+from workbench.errors import BudgetReached, ParameterError, UsageError
 from workbench.parameters import Parameters
 from workbench.runs import RunStore
 from workbench.settings import find_file, shown
 from workbench.stages import Notes
+
+ASSUMED_LOW = 0.3
+"""Share of the items with a low score in an estimate, as long as a run has no scores."""
 
 
 def provider_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
@@ -27,16 +30,38 @@ def provider_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
 def check(parameters: Parameters, *, asks: bool = True) -> llm.Prompt:
     """Find every mistake about prompt, provider and budget before anything is sent; gives the prompt."""
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    llm.classifier_of(prompt, provider_of(parameters, asks=asks), _limits(parameters, 0.0))
+    classifier = llm.classifier_of(prompt, provider_of(parameters, asks=asks), _limits(parameters, 0.0))
+    if parameters.classify.judge:
+        judge = llm.Classifier(prompt, _judge_of(parameters, asks=asks), _judge_limits(parameters, 0.0))
+        if judge.provider.fingerprint == classifier.provider.fingerprint:
+            raise ParameterError(
+                f"classify.judge is {judge.provider.model!r} itself: it would agree with itself.",
+                hint="name another model, or leave classify.judge out.",
+            )
     return prompt
 
 
 def estimate(
     items: pd.DataFrame, prompt: llm.Prompt, parameters: Parameters, store: RunStore, run_id: str | None = None
 ) -> llm.Estimate:
-    """Estimate what it costs to classify items; nothing is sent."""
-    limits = _limits(parameters, spent(store, run_id) if run_id else 0.0)
-    return llm.estimate(items, prompt, provider_of(parameters, asks=False), limits, _cache(parameters, store))
+    """Estimate what it costs to classify items, and to have a second opinion on some of them; nothing is sent."""
+    limits, cache = _limits(parameters, spent(store, run_id) if run_id else 0.0), _cache(parameters, store)
+    found = llm.estimate(items, prompt, provider_of(parameters, asks=False), limits, cache)
+    options = parameters.classify.judge
+    if options is None:
+        return found
+    low = _share_of_low_scores(store, run_id, options.below)
+    asked = items.sample(round(found.items * (low + (1 - low) * options.share)), random_state=parameters.run.seed)
+    judge = llm.estimate(asked, prompt, _judge_of(parameters, asks=False), _judge_limits(parameters, 0.0), cache)
+    return replace(found, judge=judge)
+
+
+def _share_of_low_scores(store: RunStore, run_id: str | None, below: float) -> float:
+    """Give the share of the items that the judge is asked about for their score: that of the run's last iteration."""
+    if not run_id or not (newest := store.newest(run_id, "predictions")):
+        return ASSUMED_LOW
+    score = store.load(run_id, "predictions", newest, columns=["score"])["score"]
+    return float((score < below).mean()) if len(score) else 0.0
 
 
 def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
@@ -152,6 +177,55 @@ class Batches:
                 hint="go on with classify.mode: batch; or cancel it at the service and remove "
                 f"{shown(self.store.path(self.run_id, 'batches', self.iteration))}.",
             )
+
+
+def ask_second_opinion(
+    notes: Notes, prompt: llm.Prompt, parameters: Parameters, predictions: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """Ask the judge, if there is one, about some of the items; keeps judgements.parquet.
+
+    Gives the predictions with what the judge says beside them, and `judge` of metrics.json. Nothing that goes wrong
+    with the judge is an error: it is told there.
+    """
+    options, store = parameters.classify.judge, notes.store
+    if options is None:
+        return predictions, None
+    run_id, iteration = notes.run.run_id, notes.step.iteration
+    before = _spending(store, run_id, iteration)
+
+    def progress(at: llm.Progress) -> None:
+        if at.usage.calls and at.cost_usd:
+            spending = {"cost_usd": before + at.cost_usd, "model": parameters.classify.model}
+            store.save(run_id, "spending", spending, iteration)
+        notes.progress(at.done, at.total, f"second opinion: {at}")
+
+    drawn = llm.draw_for_judge(predictions, below=options.below, share=options.share, seed=parameters.run.seed)
+    about: dict[str, Any] = {"provider": options.provider, "model": options.model or options.provider}
+    about |= {"below": options.below, "share": options.share}
+    try:
+        limits = _judge_limits(parameters, spent(store, run_id))
+        judge = llm.Classifier(prompt, _judge_of(parameters), limits, _cache(parameters, store))
+    except UsageError as error:
+        return predictions, {**about, **metrics.second_opinion(llm.NO_JUDGEMENTS), "error": str(error)}
+    said = llm.ask_judge(store.load(run_id, "items"), predictions, drawn, judge, progress)
+    store.save(run_id, "judgements", said.judgements, iteration)
+    left = f"the budget left {judge.left:,} of {len(drawn):,} items without a second opinion." if judge.left else None
+    found = {**about, **metrics.second_opinion(said.judgements), "processing": judge.processing()}
+    by_item = said.judgements.set_index("item_id")["judge_category"]
+    judged = predictions.assign(judge_category=predictions["item_id"].map(by_item).astype("str"))
+    return judged, {**found, "error": said.error or left}
+
+
+def _judge_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
+    section = parameters.classify.judge
+    assert section is not None
+    options = section.provider_options() | ({"asks": False} if section.provider == "openai" and not asks else {})
+    return llm.get_provider(section.provider, **options)
+
+
+def _judge_limits(parameters: Parameters, spent: float) -> llm.Limits:
+    """The judge is asked as the classifier is, but call by call and about everything that was drawn."""
+    return _limits(parameters, spent).changed(sample_size=0, mode="live", second_pass_below=0.0, audit_sample=0)
 
 
 def spent(store: RunStore, run_id: str) -> float:

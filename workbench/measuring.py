@@ -33,9 +33,13 @@ def prompt_file(run: Run, store: RunStore, iteration: int) -> Path:
     return store.path(run.run_id, "refined_prompt", iteration - 1)
 
 
-def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
-    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json."""
+def measure(notes: Notes, classified: dict[str, Any] | None = None) -> None:
+    """Write metrics.json, from iteration 2 on comparison.json, and the iteration's entry in history.json.
+
+    `classified` is what the classification has to say (`processing`, `judge`); without it, what it said then stands.
+    """
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    classified = classified or store.load(run_id, "metrics", iteration)
     predictions = store.load(run_id, "predictions", iteration)
     prompt, items = prompt_of(notes.run, store, iteration), store.load(run_id, "items")
     shown = shown_items(notes.run, store, iteration)
@@ -51,8 +55,9 @@ def measure(notes: Notes, processing: dict[str, Any] | None = None) -> None:
         predictions,
         items,
         accuracy=accuracy,
-        processing=processing or store.load(run_id, "metrics", iteration)["processing"],
+        processing=classified["processing"],
     )
+    measured["judge"] = classified.get("judge")
     target = parameters_of(notes.run).validate_.target_precision
     measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
     measured["errors_left"] = metrics.errors_left(store.validations(run_id), predictions, shown)

@@ -71,6 +71,29 @@ class IngestSection(Section):
         return self.model_dump(include={"sheet", "header_row", "encoding", "delimiter"})
 
 
+class JudgeSection(Section):
+    """Who gives a second opinion, and on which items."""
+
+    provider: str
+    """lexical or openai, as in classify."""
+    model: str | None = None
+    """The model that answers."""
+    base_url: str | None = None
+    """Address of its endpoint."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds its key."""
+    below: float = Field(default=0.7, ge=0, le=1)
+    """It is asked about all items with a score below this."""
+    share: float = Field(default=0.05, ge=0, le=1)
+    """And about this share of the others, drawn at random."""
+
+    def provider_options(self) -> dict[str, Any]:
+        """Give the options that the provider takes; those of an endpoint only where the provider is one."""
+        if self.provider == "lexical":
+            return {}
+        return self.model_dump(include={"model", "base_url", "api_key_env"}, exclude_none=True)
+
+
 class ClassifySection(Section):
     """Who classifies, with which prompt."""
 
@@ -114,6 +137,8 @@ class ClassifySection(Section):
     """Keep what the model answered, call by call, as it came."""
     sample_size: int = Field(default=0, ge=0)
     """Classify only this many items, drawn at random; 0 = all."""
+    judge: JudgeSection | None = None
+    """Another model that is asked independently about some of the items; null = none."""
 
     def limits(self) -> dict[str, Any]:
         """Give how much is asked at once and how often."""

@@ -81,6 +81,8 @@ class Prediction:
     """0 to 1, or -1 for ambiguous; null while pending."""
     status: Status = Status.OK
     attempts: int = 1
+    judge_category: str | None = None
+    """What the second opinion says, where it was asked for and gave a valid answer; another one wants a review."""
 
 
 @dataclass(frozen=True, slots=True)

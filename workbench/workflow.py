@@ -211,8 +211,9 @@ def _classify(notes: Notes, parameters: Parameters, only: Sequence[str] = ()) ->
         predictions = repeating.merged(store.load(run_id, "predictions", iteration), predictions)
         failed = int((predictions["status"] == Status.FAILED).sum())
         processing = repeating.summed(store.load(run_id, "metrics", iteration)["processing"], processing, failed)
+    predictions, judge = classification.ask_second_opinion(notes, prompt, parameters, predictions)
     store.save(run_id, "predictions", predictions, iteration)
-    measure(notes, processing)
+    measure(notes, {"processing": processing, "judge": judge})
     if store.has(run_id, "sample", iteration) and store.validations(run_id, iteration).empty:
         _refresh_sample(notes, predictions)
     notes.facts["prompt"] = prompt.fingerprint
@@ -332,7 +333,8 @@ def _asked(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
         return sample
     again = store.load(run_id, "review_items", iteration)
     columns = list(PREDICTION_COLUMNS)
-    return pd.concat([sample[columns], again[columns]], ignore_index=True) if len(again) else sample
+    parts = [part.reindex(columns=columns) for part in (sample, again)]  # older runs lack the newest columns
+    return pd.concat(parts, ignore_index=True) if len(again) else sample
 
 
 def refine(

@@ -7,6 +7,7 @@ from workbench.llm.classifier import Classifier, classifier_of, classify
 from workbench.llm.estimating import Estimate, estimate
 from workbench.llm.faults import CallFailed
 from workbench.llm.health import Check, Health, check_provider
+from workbench.llm.judge import NO_JUDGEMENTS, SecondOpinion, ask_judge, draw_for_judge
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer, ParsedAnswer, parse_answer
 from workbench.llm.passes import answer_keys
@@ -27,6 +28,7 @@ from workbench.llm.rule_writing import ANSWER_TOKENS, read_rules, request_rules,
 
 __all__ = [
     "ANSWER_TOKENS",
+    "NO_JUDGEMENTS",
     "PROVIDERS",
     "Answer",
     "AnswerCache",
@@ -55,6 +57,7 @@ __all__ = [
     "Request",
     "Response",
     "ScoreRange",
+    "SecondOpinion",
     "Selection",
     "Usage",
     "Wishes",
@@ -62,9 +65,11 @@ __all__ = [
     "Writing",
     "answer_key",
     "answer_keys",
+    "ask_judge",
     "check_provider",
     "classifier_of",
     "classify",
+    "draw_for_judge",
     "estimate",
     "estimate_tokens",
     "get_provider",

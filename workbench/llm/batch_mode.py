@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from workbench.errors import Interrupted, ParameterError, ProviderError
 from workbench.llm.accounts import report_of
-from workbench.llm.batch_memory import Batch, BatchMemory, SessionMemory, remembered
+from workbench.llm.batch_memory import Batch, BatchMemory, Note, SessionMemory, remembered
 from workbench.llm.cache import AnswerCache
 from workbench.llm.chunks import number
 from workbench.llm.classifier import Classifier
@@ -62,6 +62,7 @@ class BatchClassifier(Classifier):
         self._memory = memory or SessionMemory()
         self._delivered = _Delivered(provider, self._api)
         self._batches: list[Batch] = []
+        self._other_notes: list[Note] = []
         self._reserved: dict[Chunk, Usage] = {}
         self._fruitless: list[str] = []
         """What was wrong with the requests that brought nothing, as long as none has brought anything."""
@@ -104,15 +105,18 @@ class BatchClassifier(Classifier):
     def _remembered(self, questions: Sequence[Question]) -> Iterator[Batch]:
         """Bring back the batches that an earlier process left, as far as they answer anything that is asked."""
         by_key = {question.key: question for question in questions}
+        self._other_notes = []
         for note in self._memory.load():
-            if "chunks" in note and any(key in by_key for chunk in note["chunks"] for key in chunk["keys"]):
-                batch = remembered(note, by_key)
-                batch.batch_id = batch.batch_id or self._api.find(batch.file_id)
-                if batch.batch_id:
-                    yield batch
+            if not any(key in by_key for chunk in note.get("chunks", ()) for key in chunk["keys"]):
+                self._other_notes.append(note)  # it has ended, or belongs to another pass
+                continue
+            batch = remembered(note, by_key)
+            batch.batch_id = batch.batch_id or self._api.find(batch.file_id)
+            if batch.batch_id:
+                yield batch
 
     def _save(self) -> None:
-        self._memory.save([batch.note() for batch in self._batches])
+        self._memory.save(self._other_notes + [batch.note() for batch in self._batches])
 
     # --- asking
 

@@ -43,6 +43,8 @@ class Estimate:
     prices_file: str
     in_batches: bool = False
     """By the Batch API, at half price."""
+    judge: Estimate | None = None
+    """The second opinion; not in the other numbers."""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
@@ -62,6 +64,8 @@ class Estimate:
             lines.append(
                 f"cost: about {self.usd:,.4f} USD, {self.mxn:,.2f} MXN ({self.prices_file}, {self.prices_as_of})"
             )
+        if self.judge:
+            lines += ["and a second opinion:", *(f"  {line}" for line in str(self.judge).splitlines())]
         return "\n".join(lines)
 
 

@@ -150,6 +150,7 @@ def _as_frame(rows: list[Prediction]) -> pd.DataFrame:
             "score": np.array(data["score"], dtype="float64"),
             "status": pd.array([str(status) for status in data["status"]], dtype="str"),
             "attempts": np.array(data["attempts"], dtype="int64"),
+            "judge_category": pd.array(data["judge_category"], dtype="str"),
         }
     )
     return frame[list(PREDICTION_COLUMNS)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.metrics.numbers import finite, share
+from workbench.metrics.numbers import finite, share, wilson
 
 
 def agreement(validations: pd.DataFrame) -> dict[str, Any]:
@@ -36,6 +36,36 @@ def agreement(validations: pd.DataFrame) -> dict[str, Any]:
             for item, row in disputed.iterrows()
         ],
     }
+
+
+def second_opinion(judgements: pd.DataFrame) -> dict[str, Any]:
+    """Say how far a second model agrees with the first, apart for the items of low score and those drawn by chance.
+
+    Args:
+        judgements: item_id, category, judge_category (null without a valid answer), drawn_by (low_score or random).
+
+    Returns:
+        Plain data: `asked`, `answered`, `disagreements` (items), and for `low_score` and `random` each `asked`,
+        `agreement` (share of the answered ones on which both say the same, with Wilson's 95 % interval) and `kappa`
+        (Cohen's). Only `random` speaks for other items: those whose score is not low. Null = cannot be said.
+    """
+    answered = judgements[judgements["judge_category"].notna()]
+    differs = answered["category"] != answered["judge_category"]
+    parts = {name: judgements[judgements["drawn_by"] == name] for name in ("low_score", "random")}
+    return {
+        "asked": len(judgements),
+        "answered": len(answered),
+        "disagreements": int(differs.sum()),
+        **{name: _agreement_of_two(part) for name, part in parts.items()},
+    }
+
+
+def _agreement_of_two(part: pd.DataFrame) -> dict[str, Any]:
+    both = part[part["judge_category"].notna()]
+    agreed = int((both["category"] == both["judge_category"]).sum())
+    measured = wilson(agreed, len(both)).to_dict() if len(both) else None
+    kappa = cohen_kappa(both["category"], both["judge_category"]) if len(both) else None
+    return {"asked": len(part), "agreement": measured, "kappa": kappa}
 
 
 def _by_reviewer(validations: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,6 @@
 from workbench.report.answers import answers
 from workbench.report.page import render
 from workbench.report.summary import summary
-from workbench.report.words import accuracy_sentences
+from workbench.report.words import accuracy_sentences, judge_sentences
 
-__all__ = ["accuracy_sentences", "answers", "render", "summary"]
+__all__ = ["accuracy_sentences", "answers", "judge_sentences", "render", "summary"]

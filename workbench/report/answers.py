@@ -58,7 +58,11 @@ def _accuracy(measured: Facts, history: list[Facts]) -> dict[str, Any]:
         newest = f"iteration {history[-1]['iteration']}"
         known |= {f"{newest}, by {size}": measured["accuracy"][f"by_{size}"] for size in ("rows", "amount")}
     rows = [{"name": name, **_interval(found), "thin": False} for name, found in known.items() if found]
-    sentences = [*words.accuracy_sentences(measured), *words.trend_sentences(history)]
+    sentences = [
+        *words.accuracy_sentences(measured),
+        *words.judge_sentences(measured.get("judge")),
+        *words.trend_sentences(history),
+    ]
     note = "Share that is right, with the 95 % interval; n = verdicts that count"
     chart = _chart("intervals", "How often each iteration is right", note, rows)
     return _answer("accuracy", "How accurate is this iteration, and how sure are we?", sentences, chart)

@@ -38,6 +38,33 @@ def _position_audit(metrics: Facts) -> list[str]:
     ]
 
 
+def judge_sentences(judge: Facts | None) -> list[str]:
+    """Say how far the second opinion agrees; nothing where there was none.
+
+    Args:
+        judge: `judge` of metrics.json.
+    """
+    if not judge:
+        return []
+    broke = [f"The second opinion did not come to its end: {judge['error']}"] if judge["error"] else []
+    if not judge["answered"]:
+        return broke or ["The second opinion was asked about nothing."]
+    above = f"of the items with a score of {judge['below']:g} or more"
+    named = {"random": f"{above}, by a sample of chance,", "low_score": "of the others, with a lower score,"}
+    parts = [
+        f"{_measured(part['agreement'])} {named[name]} n = {part['agreement']['n']}{_kappa(part['kappa'])}"
+        for name in ("random", "low_score")
+        if (part := judge[name])["agreement"]
+    ]
+    told = f"A second opinion by {judge['model']} agrees on {'; on '.join(parts)}"
+    n = judge["disagreements"]
+    return [f"{told}. It disagrees on {n:,} item{'' if n == 1 else 's'} (judge_category in the predictions).", *broke]
+
+
+def _kappa(kappa: float | None) -> str:
+    return "" if kappa is None else f", kappa {kappa:.2f}"
+
+
 def trend_sentences(history: Sequence[Facts]) -> list[str]:
     """Say where accuracy went over the iterations that were reviewed; nothing for fewer than two.
 

@@ -47,6 +47,7 @@ _TABLE = (
     Artifact("notebook_ingest", "01_ingest.ipynb", Level.INGEST, "ingest", counts=False),
     Artifact("prompt", "prompt.yaml", Level.ITERATION, "classify", needed=True),
     Artifact("predictions", "predictions.parquet", Level.ITERATION, "classify", needed=True),
+    Artifact("judgements", "judgements.parquet", Level.ITERATION, "classify"),
     Artifact("metrics", "metrics.json", Level.ITERATION, "classify", needed=True),
     Artifact("comparison", "comparison.json", Level.ITERATION, "classify"),
     Artifact("batches", "batches.json", Level.ITERATION, "classify", counts=False),

@@ -121,9 +121,10 @@ MEDOID = "typical of a kind of text"
 
 @STRATEGIES.decorator("disagreement")
 def _where_iterations_differ(population: pd.DataFrame, request: Request) -> Strata:
-    """Half of the sample: items whose category is not that of the last iteration; the rest stratified."""
-    before = population["previous_category"]
-    changed = before.notna() & (before != population["category"])
+    """Half of the sample: where the second opinion or the last iteration says something else; the rest stratified."""
+    others = [population[name] for name in ("previous_category", "judge_category") if name in population]
+    differs = [other.notna() & (other != population["category"]) for other in others]
+    changed = pd.Series(np.logical_or.reduce(differs), index=population.index)
     counts = int(changed.sum()), int((~changed).sum())
     taken = min(counts[0], max(request.size // 2, request.size - counts[1]))
     rest = _reachable(_category(population)[~changed], request.size - taken)
@@ -131,7 +132,7 @@ def _where_iterations_differ(population: pd.DataFrame, request: Request) -> Stra
     return Strata(stratum, {**allocate(_counts(rest), request.size - taken), CHANGED: taken}, frozenset([CHANGED]))
 
 
-CHANGED = "changed since the last iteration"
+CHANGED = "changed since the last iteration, or doubted by the second opinion"
 
 
 @STRATEGIES.decorator("weighted")

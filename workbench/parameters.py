@@ -166,6 +166,10 @@ class ValidateSection(Section):
     """For the weighted strategy: what makes an item big."""
     target_precision: float = Field(default=0.95, ge=0.5, le=0.999)
     """How right answers must surely be to be accepted without a review."""
+    blind_share: float = Field(default=0, ge=0, le=1)
+    """Share of the sample that is shown without the suggestion, to see how far the suggestion sways people."""
+    overlap_share: float = Field(default=0, ge=0, le=1)
+    """Share of the sample that two reviewers judge, to see how far they agree."""
     gold_column: str | None = None
     """A column with the true category, which then stands in for a reviewer."""
     verdicts: str | None = None

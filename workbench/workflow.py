@@ -6,7 +6,7 @@ A finished stage is not done twice: called again, it gives the run back as it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,23 @@ from workbench import (
     delivery,
     intake,
     llm,
-    metrics,
     readers,
     refinery,
     refining,
     repeating,
-    review,
     sampling,
     tracking,
+    validation,
 )
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
-from workbench.parameters import Parameters, ValidateSection
-from workbench.records import PREDICTION_COLUMNS, Run, RunState, Status
+from workbench.parameters import Parameters
+from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
 from workbench.runs import RunStore
 from workbench.search import Query
-from workbench.settings import find_file, language, shown
+from workbench.settings import find_file, shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
@@ -139,6 +138,8 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
         facts = store.facts(run.run_id, "validate", iteration)
         return f"{facts['verdicts']} of {facts['sample']} sampled items have a verdict."
     sheet = shown(store.path(run.run_id, "review_sheet", iteration))
+    if store.has(run.run_id, "second_review_sheet", iteration):
+        sheet += ", and let a second reviewer fill in review_second.xlsx beside it,"
     return (
         f"{len(store.load(run.run_id, 'sample', iteration))} items await a review: fill in the coloured columns of"
         f" {sheet}, save it, and go on with --run-id {run.run_id} --resume."
@@ -223,9 +224,9 @@ def _refresh_sample(notes: Notes, predictions: pd.DataFrame) -> None:
     """Show the new answers of a sample that nobody has judged yet; which items it holds stays as it was drawn."""
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     store.save(run_id, "sample", repeating.merged(store.load(run_id, "sample", iteration), predictions), iteration)
-    store.save(run_id, "review_items", review.contradictions(predictions, store.validations(run_id)), iteration)
+    validation.ask_again(notes.run, store, iteration)
     if store.has(run_id, "review_sheet", iteration):
-        _write_review_sheet(notes.run, store, iteration)
+        validation.write_review_sheets(notes.run, store, iteration)
     if store.has(run_id, "classified"):
         delivery.deliver(notes.run, store, texts_of(store, run_id))
 
@@ -245,14 +246,12 @@ def validate(
 def _validate(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     if not store.has(run_id, "sample", iteration):
-        _draw_sample(notes, parameters)
-    faults = _take_verdicts(notes, parameters.validate_)
+        validation.draw_sample(notes, parameters)
+    faults = validation.take_verdicts(notes, parameters.validate_)
     validations = store.validations(run_id, iteration)
-    sample = store.load(run_id, "sample", iteration)
-    notes.facts.update(sample=len(sample), verdicts=len(validations))
+    notes.facts.update(sample=len(store.load(run_id, "sample", iteration)), verdicts=len(validations))
     if not faults and not validations.empty:
-        store.save(run_id, "validations", validations, iteration)
-        store.save(run_id, "validations_json", metrics.validation_document(validations), iteration)
+        validation.keep_verdicts(notes)
         measure(notes)
     delivery.deliver(notes.run, store, texts_of(store, run_id))
     if faults:
@@ -262,79 +261,6 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
             hint="correct these rows in the file and run the same command again.",
         )
     notes.waiting = validations.empty
-
-
-def _draw_sample(notes: Notes, parameters: Parameters) -> None:
-    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
-    predictions, texts = store.load(run_id, "predictions", iteration), texts_of(store, run_id)
-    sample = sampling.draw(
-        _candidates(notes, predictions, options),
-        strategy=options.strategy,
-        size=options.sample_size,
-        seed=parameters.run.seed + iteration,
-        exclude=[*store.validations(run_id)["item_id"], *texts.index[texts == ""]],
-        confidence_threshold=options.confidence_threshold,
-    )
-    store.save(run_id, "sample", sample, iteration)
-    store.save(run_id, "review_items", review.contradictions(predictions, store.validations(run_id)), iteration)
-    if options.gold_column is None:
-        _write_review_sheet(notes.run, store, iteration)
-    notes.facts["sampling"] = sampling.sampling_stats(
-        predictions, sample, options.confidence_threshold, target_size=options.sample_size
-    )
-
-
-def _candidates(notes: Notes, predictions: pd.DataFrame, options: ValidateSection) -> pd.DataFrame:
-    """Put beside the predictions what the strategy needs to know of the items."""
-    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    size = "amount" if options.weight_by == "amount" else "n_rows"
-    columns: dict[str, Callable[[], pd.Series[Any]]] = {
-        "text": lambda: predictions["item_id"].map(texts_of(store, run_id)),
-        "weight": lambda: predictions["item_id"].map(store.load(run_id, "items").set_index("item_id")[size]),
-        "error_rate": lambda: predictions["category"].map(metrics.error_rates(store.validations(run_id))),
-        "previous_category": lambda: predictions["item_id"].map(_categories(store, run_id, iteration - 1)),
-    }
-    needed = {name: columns[name]() for name in sampling.NEEDS.get(options.strategy, ())}
-    return predictions.assign(**needed)
-
-
-def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
-    """Give the category of every item in an iteration; none before the first."""
-    if iteration < 1:
-        return pd.Series(dtype="str")
-    before: pd.DataFrame = store.load(run_id, "predictions", iteration)
-    return before.set_index("item_id")["category"]
-
-
-def _take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
-    """Keep the verdicts that the gold column, the verdicts file or the filled-in review sheet give."""
-    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    prompt = prompt_of(notes.run, store, iteration)
-    sample = store.load(run_id, "sample", iteration) if options.gold_column else _asked(store, run_id, iteration)
-    if options.gold_column:
-        gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
-        taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
-    else:
-        file = Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration)
-        known = set(store.validations(run_id)["item_id"]) - set(sample["item_id"])
-        raw = review.read_verdicts(file)
-        taken = review.take_verdicts(
-            raw[~raw["item_id"].isin(known)], sample, prompt.category_names, prompt.find_category
-        )
-    validations = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts_of(store, run_id))
-    store.add_validations(run_id, review.share_pools(validations, store.validations(run_id), texts_of(store, run_id)))
-    return list(taken.faults)
-
-
-def _asked(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
-    """Give what reviewers are asked about: the sample, and the items on which the model now contradicts a person."""
-    sample: pd.DataFrame = store.load(run_id, "sample", iteration)
-    if not store.has(run_id, "review_items", iteration):
-        return sample
-    again = store.load(run_id, "review_items", iteration)
-    columns = list(PREDICTION_COLUMNS)
-    parts = [part.reindex(columns=columns) for part in (sample, again)]  # older runs lack the newest columns
-    return pd.concat(parts, ignore_index=True) if len(again) else sample
 
 
 def refine(
@@ -354,7 +280,7 @@ def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str
             f"run {run.run_id!r} has no sample to review yet.", hint="classify it first: `workbench run … --resume`."
         )
     if not store.has(run.run_id, "review_sheet", iteration):
-        _write_review_sheet(run, store, iteration)
+        validation.write_review_sheets(run, store, iteration)
     return review_advice(run, store, iteration)
 
 
@@ -370,13 +296,3 @@ def search(run: Run, store: RunStore, query: Query) -> dict[str, Any]:
     """Search the items of a run once; for many searches open a `finding.Finder`."""
     finder = Finder(run, store, texts_of(store, run.run_id))
     return finder.with_first_rows(finder.find(query))
-
-
-def _write_review_sheet(run: Run, store: RunStore, iteration: int) -> None:
-    review.write_review_sheet(
-        store.path(run.run_id, "review_sheet", iteration),
-        _asked(store, run.run_id, iteration),
-        store.load(run.run_id, "items"),
-        prompt_of(run, store, iteration).category_names,
-        language=language(),
-    )

@@ -7,7 +7,7 @@ into a file is plain data without NaN.
 
 from workbench.metrics.accuracy import Accuracy, Usable, measure_accuracy, usable_for_accuracy
 from workbench.metrics.advice import prompt_advice, thin_categories, what_to_review
-from workbench.metrics.agreement import agreement, second_opinion
+from workbench.metrics.agreement import agreement, second_opinion, sway
 from workbench.metrics.calibration import acceptance, calibrate, calibration
 from workbench.metrics.comparison import compare_iterations, with_pairs
 from workbench.metrics.estimates import DESIGN_COLUMNS, Drawn, drawn_alike, drawn_as, estimate
@@ -61,6 +61,7 @@ __all__ = [
     "reviews_needed",
     "second_opinion",
     "summarise_history",
+    "sway",
     "thin_categories",
     "try_prompt",
     "usable_for_accuracy",

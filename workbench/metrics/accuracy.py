@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from workbench.metrics.categories import FEW_VERDICTS, by_category, confused_pairs, macro_f1
 from workbench.metrics.estimates import Drawn, Numbers, covers_everything, drawn_alike, drawn_as, estimate
 from workbench.metrics.numbers import Interval
-from workbench.metrics.verdicts import correct_and_incorrect, newest_verdicts
+from workbench.metrics.verdicts import correct_and_incorrect
 from workbench.records import Pool, Status
+from workbench.settling import settled
 
 IN_THE_PROMPT = "is in the prompt, or nearly the same as an example there"
 KNOWN_BEFORE = "was known when the prompt was written"
 CHOSE_BEFORE = "took part in choosing the prompt"
 NOT_CLASSIFIED = "was not classified in this iteration"
+DISPUTED = "is disputed between reviewers"
 TRUTH_UNKNOWN = "is wrong without a correction, and the prediction has changed"
 NOT_DRAWN = "was not drawn by chance"
 ONE_SIDED = "comes from a sample in which other items had no chance"
@@ -30,7 +32,7 @@ class Usable:
     """The verdicts that may measure an iteration."""
 
     frame: pd.DataFrame
-    """The newest verdict of every usable item, with the columns of `records.Validation`."""
+    """The settled verdict of every usable item, with the columns of `records.Validation`."""
     left_out: dict[str, int]
     """Why items are not among them → how many; reasons without items are absent."""
 
@@ -88,7 +90,8 @@ class Accuracy:
 def usable_for_accuracy(validations: pd.DataFrame, *, iteration: int, example_item_ids: Iterable[str] = ()) -> Usable:
     """Choose the verdicts that may measure an iteration, whenever they were given.
 
-    An item counts with its newest verdict if neither it nor a near-duplicate is in the iteration's prompt and either
+    An item counts with its settled verdict (`settling`) if reviewers are not tied on it, neither it nor a
+    near-duplicate is in the iteration's prompt, and either
 
     - it belongs to the `holdout` pool, or
     - its first verdict came in this iteration or later, so that the prompt was written (pool `prompt`) and chosen
@@ -99,13 +102,15 @@ def usable_for_accuracy(validations: pd.DataFrame, *, iteration: int, example_it
         iteration: the iteration that is measured.
         example_item_ids: items that the iteration's prompt or an ancestor of it shows, and their near-duplicates.
     """
-    newest = newest_verdicts(validations)
+    newest = settled(validations)
     known_since = newest["item_id"].map(validations.groupby("item_id")["iteration"].min())
     shown = newest["item_id"].isin(set(example_item_ids))
     before = ~shown & (known_since < iteration)
     known, chose = (before & (newest["pool"] == pool) for pool in (Pool.PROMPT, Pool.DEV))
-    left_out = {IN_THE_PROMPT: int(shown.sum()), KNOWN_BEFORE: int(known.sum()), CHOSE_BEFORE: int(chose.sum())}
-    frame = newest[~shown & ~known & ~chose].reset_index(drop=True)
+    tied = ~shown & ~known & ~chose & newest["disputed"].astype("bool")
+    why = {IN_THE_PROMPT: shown, KNOWN_BEFORE: known, CHOSE_BEFORE: chose, DISPUTED: tied}
+    left_out = {reason: int(items.sum()) for reason, items in why.items()}
+    frame = newest[~shown & ~known & ~chose & ~tied].reset_index(drop=True)
     return Usable(frame, {reason: count for reason, count in left_out.items() if count})
 
 

@@ -87,7 +87,7 @@ def prompt_advice(measured: Facts, comparison: Facts | None) -> dict[str, Any]:
     last = "The last change cannot be told from chance. " if verdict == "cannot be told" else ""
     wrong = sum(counts["incorrect"] for counts in accuracy["by_predicted"].values())
     if not wrong:
-        told = f"None of the {accuracy['n']:,} verdicts that count found a mistake: a change has nothing to mend."
+        told = f"Not one of the {accuracy['n']:,} verdicts that count found a mistake: there is nothing to mend."
         return {"worth": False, "sentences": [told]}
     if repeated:
         share = sum(pair["n"] for pair in repeated)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from workbench.metrics.numbers import finite, share, wilson
+from workbench.metrics.numbers import Interval, finite, share, wilson
+from workbench.settling import disputed, true_category
 
 
 def agreement(validations: pd.DataFrame) -> dict[str, Any]:
@@ -17,14 +19,15 @@ def agreement(validations: pd.DataFrame) -> dict[str, Any]:
     Returns:
         Plain data: `reviewers`; `items` (judged by two or more); `percent` (share of pairs of verdicts on the same item
         that agree, 0 to 1); `alpha` (Krippendorff's, for any number of reviewers); `kappa` (Cohen's, of exactly two
-        reviewers; otherwise null); `disputed` (item_id and what each reviewer says; for a third person). What cannot be
+        reviewers; otherwise null); `disputed` (item_id and what each reviewer says, where they are
+        tied: for a third person). What cannot be
         said is null, as where all verdicts are of one category: chance alone would agree as well.
     """
     table = _by_reviewer(validations)
     both = table[table.notna().sum(axis=1) >= 2]
     pairs = [_pairs(row.dropna().tolist()) for _, row in both.iterrows()]
     agreed, total = sum(same for same, _ in pairs), sum(n for _, n in pairs)
-    disputed = both[both.nunique(axis=1) > 1]
+    tied = table.loc[disputed(validations)["item_id"].unique()]
     return {
         "reviewers": [str(name) for name in table.columns],
         "items": len(both),
@@ -33,7 +36,7 @@ def agreement(validations: pd.DataFrame) -> dict[str, Any]:
         "kappa": cohen_kappa(*(both[name] for name in both.columns)) if both.shape[1] == 2 and len(both) else None,
         "disputed": [
             {"item_id": str(item), "categories": {str(name): said for name, said in row.dropna().items()}}
-            for item, row in disputed.iterrows()
+            for item, row in tied.iterrows()
         ],
     }
 
@@ -72,9 +75,35 @@ def _by_reviewer(validations: pd.DataFrame) -> pd.DataFrame:
     """Lay out items against reviewers; null where one did not name a category."""
     newest = validations.sort_values(["validated_at", "iteration"], kind="stable")
     newest = newest.drop_duplicates(["item_id", "reviewer"], keep="last")
-    is_correct = newest["is_correct"].astype("bool")
-    said = newest["category"].where(is_correct, newest["corrected_category"])
-    return newest.assign(said=said).pivot(index="item_id", columns="reviewer", values="said").astype("object")
+    said = newest.assign(said=true_category(newest))
+    return said.pivot(index="item_id", columns="reviewer", values="said").astype("object")
+
+
+def sway(validations: pd.DataFrame, marks: pd.DataFrame) -> dict[str, Any]:
+    """Say how far seeing the suggestion sways people: how often they agree with it, shown and hidden.
+
+    Args:
+        validations: verdicts, columns of `records.Validation`.
+        marks: item_id, iteration, `blind`: which items were judged without the suggestion.
+
+    Returns:
+        Plain data: `shown` and `hidden` (estimate, low, high, n: the share of verdicts that agree with the suggestion),
+        `difference` (shown minus hidden: estimate, low, high; null unless both have verdicts). Its 95 % interval is
+        Newcombe's hybrid score interval (1998, Statistics in Medicine 17, 873–890, method 10).
+    """
+    judged = validations.merge(marks[["item_id", "iteration", "blind"]], on=["item_id", "iteration"])
+    blind, agrees = judged["blind"].to_numpy(dtype=bool), judged["is_correct"].to_numpy(dtype=bool)
+    shown, hidden = (wilson(int(agrees[chosen].sum()), int(chosen.sum())) for chosen in (~blind, blind))
+    return {"shown": shown.to_dict(), "hidden": hidden.to_dict(), "difference": _difference(shown, hidden)}
+
+
+def _difference(first: Interval, second: Interval) -> dict[str, float] | None:
+    p, low, high = first.estimate, first.low, first.high
+    q, floor, top = second.estimate, second.low, second.high
+    if None in (p, low, high, q, floor, top):
+        return None
+    down, up = math.hypot(p - low, top - q), math.hypot(high - p, q - floor)  # type: ignore[operator]
+    return {"estimate": p - q, "low": p - q - down, "high": p - q + up}  # type: ignore[operator]
 
 
 def _pairs(said: list[str]) -> tuple[int, int]:

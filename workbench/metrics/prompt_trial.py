@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from workbench.metrics.paired import mcnemar
-from workbench.metrics.verdicts import newest_verdicts
 from workbench.records import Pool, Status
+from workbench.settling import settled
 
 Facts = Mapping[str, Any]
 FEW_ERRORS = 3
@@ -18,10 +18,10 @@ FEW_ERRORS = 3
 
 def judged_in(validations: pd.DataFrame, pool: Pool, shown: Collection[str] = ()) -> pd.Series[str]:
     """Give the category that people stand for, by item id, of a pool's items; without those that a prompt shows."""
-    newest = newest_verdicts(validations)
-    true = newest["corrected_category"].where(~newest["is_correct"].astype("bool"), newest["category"])
-    wanted = (newest["pool"] == pool) & ~newest["item_id"].isin(list(shown)) & true.notna()
-    return true[wanted].set_axis(newest.loc[wanted, "item_id"]).astype("str")
+    known = settled(validations)
+    wanted = (known["pool"] == pool) & ~known["item_id"].isin(list(shown)) & known["true_category"].notna()
+    usable = known[wanted & ~known["disputed"].astype("bool")]
+    return usable["true_category"].set_axis(usable["item_id"]).astype("str")
 
 
 def try_prompt(true: pd.Series[str], before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:

@@ -6,14 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.metrics.agreement import agreement
+from workbench.metrics.agreement import agreement, sway
 from workbench.metrics.numbers import share
-
-
-def newest_verdicts(validations: pd.DataFrame) -> pd.DataFrame:
-    """Keep the newest verdict of every item, sorted by item."""
-    ordered = validations.sort_values(["validated_at", "iteration"], kind="stable")
-    return ordered.drop_duplicates("item_id", keep="last").sort_values("item_id", ignore_index=True)
+from workbench.settling import settled
 
 
 def correct_and_incorrect(category: pd.Series[str], correct: pd.Series[bool]) -> dict[str, dict[str, int]]:
@@ -28,10 +23,10 @@ def correct_and_incorrect(category: pd.Series[str], correct: pd.Series[bool]) ->
 def validation_stats(validations: pd.DataFrame) -> dict[str, Any]:
     """Sum up verdicts as they were given: total, share of correct, and both by judged category.
 
-    It counts the newest verdict of every item and judges the predictions that people saw. It is no measure of a later
+    It counts the settled verdict of every item and judges the predictions that people saw. It is no measure of a later
     iteration: that is `measure_accuracy`.
     """
-    newest = newest_verdicts(validations)
+    newest = settled(validations)
     correct = newest["is_correct"].astype("bool")
     breakdown = correct_and_incorrect(newest["category"], correct)
     return {
@@ -51,12 +46,23 @@ def error_rates(validations: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def validation_document(validations: pd.DataFrame) -> dict[str, Any]:
-    """Give the content of validations.json: every verdict as plain data, and their sums."""
+def validation_document(
+    validations: pd.DataFrame, every: pd.DataFrame | None = None, marks: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Give the content of validations.json: every verdict as plain data, their sums, and how reviewers compare.
+
+    Args:
+        validations: the verdicts of the iteration.
+        every: those of all iterations, on which reviewers are compared; by default the same.
+        marks: item_id, iteration, blind of all samples; without it `blind` is null.
+    """
+    every = validations if every is None else every
     records = validations.astype("object").where(validations.notna(), None).to_dict("records")
     plain = [{str(name): _plain(value) for name, value in record.items()} for record in records]
     stats = validation_stats(validations)
-    return {"validations": plain, "validation_stats": stats, "agreement": agreement(validations)}
+    hidden = marks is not None and bool(marks["blind"].any())
+    blind = sway(every, marks) if marks is not None and hidden else None
+    return {"validations": plain, "validation_stats": stats, "agreement": agreement(every), "blind": blind}
 
 
 def _plain(value: Any) -> Any:

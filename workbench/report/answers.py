@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench import metrics
+from workbench import metrics, review
 from workbench.report import words
 from workbench.runs import RunStore
 
@@ -35,7 +35,7 @@ def answers(store: RunStore, run_id: str, iteration: int | None = None) -> list[
     comparison = store.load(run_id, "comparison", iteration) if store.has(run_id, "comparison", iteration) else None
     history = store.load(run_id, "history")["iterations"][:iteration]
     return [
-        _accuracy(measured, history),
+        _accuracy(measured, history, _reviewers(store, run_id, iteration)),
         _weak(measured),
         _better(comparison),
         _accept(measured),
@@ -52,7 +52,13 @@ def _chart(kind: str, title: str, note: str, rows: list[dict[str, Any]], **more:
     return {"kind": kind, "title": title, "note": note, "rows": rows, **more} if rows else None
 
 
-def _accuracy(measured: Facts, history: list[Facts]) -> dict[str, Any]:
+def _reviewers(store: RunStore, run_id: str, iteration: int) -> list[str]:
+    """Say how reviewers compare, as far as the iterations up to this one were reviewed."""
+    known = [each for each in range(iteration, 0, -1) if store.has(run_id, "validations_json", each)]
+    return words.reviewer_sentences(store.load(run_id, "validations_json", known[0])) if known else []
+
+
+def _accuracy(measured: Facts, history: list[Facts], reviewers: list[str]) -> dict[str, Any]:
     known = {f"iteration {entry['iteration']}": entry["accuracy"] for entry in history if entry["accuracy"]}
     if measured["accuracy"]:
         newest = f"iteration {history[-1]['iteration']}"
@@ -62,6 +68,7 @@ def _accuracy(measured: Facts, history: list[Facts]) -> dict[str, Any]:
         *words.accuracy_sentences(measured),
         *words.judge_sentences(measured.get("judge")),
         *words.trend_sentences(history),
+        *reviewers,
     ]
     note = "Share that is right, with the 95 % interval; n = verdicts that count"
     chart = _chart("intervals", "How often each iteration is right", note, rows)
@@ -114,17 +121,28 @@ def _accept(measured: Facts) -> dict[str, Any]:
 
 
 def _review(store: RunStore, run_id: str, iteration: int, comparison: Facts | None) -> dict[str, Any]:
-    measured = store.load(run_id, "metrics", iteration)
+    measured, validations = store.load(run_id, "metrics", iteration), store.validations(run_id)
     found = metrics.what_to_review(
         store.load(run_id, "predictions", iteration),
         store.load(run_id, "items"),
-        store.validations(run_id)["item_id"],
+        validations["item_id"],
         metrics.thin_categories(measured),
         _previous(store, run_id, iteration),
     )
     rows = [{"name": each["why"], "value": each["items"], "text": f"{each['items']:,}", "tone": ""} for each in found]
     chart = _chart("bars", "What nobody has reviewed yet", "Items by what speaks for a review; some count twice", rows)
-    return _answer("review", "What should I review next?", words.review_sentences(found, measured, comparison), chart)
+    again = words.second_look_sentences(
+        suspects(store, run_id, iteration), int(review.disputed(validations)["item_id"].nunique())
+    )
+    sentences = [*again, *words.review_sentences(found, measured, comparison)]
+    return _answer("review", "What should I review next?", sentences, chart)
+
+
+def suspects(store: RunStore, run_id: str, iteration: int | None = None) -> list[dict[str, Any]]:
+    """List the verdicts that look like slips (`review.suspects`), as the last review up to an iteration left them."""
+    last = iteration or store.newest(run_id, "suspects") or 0
+    known = [each for each in range(last, 0, -1) if store.has(run_id, "suspects", each)]
+    return store.load(run_id, "suspects", known[0]).to_dict("records") if known else []
 
 
 def _previous(store: RunStore, run_id: str, iteration: int) -> pd.Series[str] | None:

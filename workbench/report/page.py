@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from workbench import __version__, plots
+from workbench.report.answers import suspects
 from workbench.report.summary import iterations, summary
 from workbench.runs import RunStore
 
@@ -40,6 +41,7 @@ def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
         "iterations": iterations(store, run_id),
         "metrics": metrics,
         "comparison": comparison,
+        "suspects": suspects(store, run_id),
         "diffs": _diffs(store, run_id),
         "plots": {
             "deduplication": _picture(plots.deduplication(store.facts(run_id, "ingest"))),

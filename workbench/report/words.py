@@ -141,6 +141,51 @@ def _count(name: str, value: float) -> str:
     return f"an amount of {value:,.2f}" if name == "amount" else f"{value:,.0f} {name}"
 
 
+def reviewer_sentences(reviewed: Facts) -> list[str]:
+    """Say how far reviewers agree, and how far the suggestion sways them; nothing where nobody tried.
+
+    Args:
+        reviewed: validations.json.
+    """
+    agreed, blind = reviewed["agreement"], reviewed.get("blind")
+    told = []
+    if agreed["items"]:
+        names = {"kappa": "Cohen's kappa", "alpha": "Krippendorff's alpha"}
+        known = [f"{name} {agreed[key]:.2f}" for key, name in names.items() if agreed[key] is not None]
+        many = "items" if agreed["items"] > 1 else "item"
+        told.append(
+            f"Reviewers agree on {percent(agreed['percent'])} of {agreed['items']:,} {many} that two or more judged"
+            f"{f' ({known[0]})' if known else ''}; {len(agreed['disputed'])} disputed and left out of the numbers."
+        )
+    if blind and blind["difference"]:
+        shown, hidden, difference = blind["shown"], blind["hidden"], blind["difference"]
+        points = "{:+.0f} points (95 %: {:+.0f} to {:+.0f})".format(
+            *(100 * difference[name] for name in ("estimate", "low", "high"))
+        )
+        told.append(
+            f"People agree with {percent(shown['estimate'])} of the suggestions that they see (n = {shown['n']}) and "
+            f"with {percent(hidden['estimate'])} of the hidden ones (n = {hidden['n']}): seeing them makes {points}."
+        )
+    return told
+
+
+def second_look_sentences(suspects: Sequence[Facts], disputed: int) -> list[str]:
+    """Say which verdicts deserve a second look: disputed ones, and those that others contradict."""
+    told = []
+    if disputed:
+        many = "items are" if disputed > 1 else "item is"
+        told.append(f"{disputed:,} {many} disputed between reviewers: let a third person decide.")
+    if suspects:
+        first = suspects[0]
+        many = "verdicts look" if len(suspects) > 1 else "verdict looks"
+        told.append(
+            f"{len(suspects):,} {many} like slips, because nearly the same text was judged otherwise: "
+            f"{first['text']!r} is {first['human_category']} for {first['reviewer']}, but {first['other_text']!r} is "
+            f"{first['other_category']}."
+        )
+    return told
+
+
 def review_sentences(found: Sequence[Facts], measured: Facts, comparison: Facts | None) -> list[str]:
     """Say what to review next and how much more of it.
 
@@ -215,7 +260,7 @@ def _weakest(accuracy: Facts) -> list[str]:
     if not enough:
         return ["No category has enough verdicts yet to be called weak or strong."]
     if not weak:
-        return ["None that shows: all verdicts on the categories with enough of them are right."]
+        return ["No weak one shows: all verdicts on the categories with enough of them are right."]
     named = ", ".join(f"{row['category']} ({_measured(row)} found, n = {row['n']})" for row in weak[:WEAKEST_SHOWN])
     return [f"Weakest of the categories with enough verdicts: {named}."]
 

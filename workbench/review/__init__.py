@@ -8,18 +8,23 @@ may be used for) → `final_answers` (who has the last word).
 from workbench.review.pools import share_pools
 from workbench.review.precedence import DECIDERS, contradictions, final_answers
 from workbench.review.sheet import write_review_sheet
+from workbench.review.suspects import second_look, suspects
 from workbench.review.validations import to_validations, true_categories
 from workbench.review.verdict_files import read_verdicts
 from workbench.review.verdicts import TakenVerdicts, gold_categories, take_verdicts, verdicts_from_gold
+from workbench.settling import disputed
 
 __all__ = [
     "DECIDERS",
     "TakenVerdicts",
     "contradictions",
+    "disputed",
     "final_answers",
     "gold_categories",
     "read_verdicts",
+    "second_look",
     "share_pools",
+    "suspects",
     "take_verdicts",
     "to_validations",
     "true_categories",

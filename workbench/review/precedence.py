@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workbench.review.validations import newest_verdicts
+from workbench.settling import settled
 
 HUMAN, PROPAGATED, MODEL = "human", "propagated", "model"
 DECIDERS = (HUMAN, PROPAGATED, MODEL)
@@ -15,8 +15,8 @@ CONTRADICTION_COLUMNS = ("item_id", "category", "reason", "score", "status", "at
 def final_answers(predictions: pd.DataFrame, validations: pd.DataFrame, texts: pd.Series[str]) -> pd.DataFrame:
     """Put what people decided in place of what the model says; no later classification overwrites it.
 
-    - `human`: the newest verdict on the item names its category (a verdict that calls the prediction wrong without
-      naming the right category decides nothing).
+    - `human`: the settled verdict on the item (`settling`) names its category (a verdict that calls the prediction
+      wrong without naming the right category decides nothing).
     - `propagated`: the item itself was not judged, but people agree on the category of items with the same clean text.
     - `model`: everything else.
 
@@ -29,9 +29,10 @@ def final_answers(predictions: pd.DataFrame, validations: pd.DataFrame, texts: p
         The predictions with `decided_by` added. Where people say something else than the model, `category` is theirs,
         `reason` says so and `score`, which was the model's for another category, is null.
     """
-    decided = newest_verdicts(validations).dropna(subset="true_category").set_index("item_id")
+    decided = settled(validations).dropna(subset="true_category").set_index("item_id")
     own = predictions["item_id"].map(decided["true_category"]).astype("str")
-    shared = predictions["item_id"].map(texts).map(_agreed(decided["true_category"], texts)).astype("str")
+    agreed = _agreed(decided.loc[~decided["disputed"], "true_category"], texts)
+    shared = predictions["item_id"].map(texts).map(agreed).astype("str")
     category = own.fillna(shared)
     differs = category.notna() & (category != predictions["category"])
     by = (
@@ -58,13 +59,13 @@ def _agreed(true: pd.Series[str], texts: pd.Series[str]) -> pd.Series[str]:
 def contradictions(predictions: pd.DataFrame, validations: pd.DataFrame) -> pd.DataFrame:
     """List the items on which the model has changed its mind against a person, for a second look.
 
-    That is: the newest verdict names a category, and the model now says neither that nor what was judged then.
+    That is: the settled verdict names a category, and the model now says neither that nor what was judged then.
 
     Returns:
         `CONTRADICTION_COLUMNS`: the prediction, whose `reason` starts with what the person said, their category and
         their name; sorted by item.
     """
-    decided = newest_verdicts(validations).dropna(subset="true_category")
+    decided = settled(validations).dropna(subset="true_category")
     about = decided[["item_id", "category", "true_category", "reviewer", "iteration"]]
     both = predictions.merge(about.rename(columns={"category": "judged"}), on="item_id")
     new = both["category"].notna() & (both["category"] != both["true_category"]) & (both["category"] != both["judged"])

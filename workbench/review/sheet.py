@@ -26,6 +26,7 @@ TEXTS: dict[str, dict[str, str]] = {
             "corrected_category: la categoría correcta, elegida de la lista, cuando está mal. "
             "user_notes: lo que quiera decir. Lo que deje vacío queda sin revisar."
         ),
+        "blind": "Donde no se muestra categoría, escriba usted la correcta en corrected_category.",
         "is_correct": "¿La categoría es correcta? sí o no; vacío = sin revisar.",
         "corrected_category": "La categoría correcta, de la lista, si la propuesta está mal.",
         "not_listed": "Elija una categoría de la lista.",
@@ -40,6 +41,7 @@ TEXTS: dict[str, dict[str, str]] = {
             "corrected_category: the right category, chosen from the list, where it is wrong. "
             "user_notes: whatever you want to say. What you leave empty stays unreviewed."
         ),
+        "blind": "Where no category is shown, name the right one in corrected_category.",
         "is_correct": "Is the category right? yes or no; empty = not reviewed.",
         "corrected_category": "The right category, from the list, if the proposed one is wrong.",
         "not_listed": "Choose a category from the list.",
@@ -66,7 +68,7 @@ def write_review_sheet(
 
     Args:
         path_or_buffer: where the sheet goes.
-        sample: the drawn predictions, in the order of review.
+        sample: the drawn predictions, in the order of review; where its `blind` is true, the answer is not shown.
         items: the items with their clean fields, `n_rows` and, if there is one, `amount`.
         categories: the names that `corrected_category` offers, on a second sheet.
         language: es or en.
@@ -94,6 +96,9 @@ def _sheet_table(sample: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     about = [name for name in ("n_rows", "amount") if name in items.columns and items[name].notna().any()]
     table = sample[["item_id"]].merge(items[["item_id", *clean, *about]], on="item_id", how="left")
     answers = sample[["category", "reason", "score"]].reset_index(drop=True)
+    if "blind" in sample:
+        answers = answers.astype("object")
+        answers.loc[sample["blind"].to_numpy(dtype=bool)] = None
     return pd.concat([table, answers], axis=1).assign(**dict.fromkeys(INPUT_COLUMNS))
 
 
@@ -118,7 +123,8 @@ def _write_rows(book: Any, table: pd.DataFrame, texts: dict[str, str]) -> None:
         style = entry if is_input else decimal if name in ("amount", "score") else plain
         sheet.set_column(position, position, _width(str(name)))
         _write_column(sheet, position, table[name], style)
-    _write_instructions(sheet, table, texts["instructions"], book.add_format({"text_wrap": True, "valign": "vcenter"}))
+    told = f"{texts['instructions']} {texts['blind']}" if table["category"].isna().any() else texts["instructions"]
+    _write_instructions(sheet, table, told, book.add_format({"text_wrap": True, "valign": "vcenter"}))
     sheet.freeze_panes(2, 0)
     sheet.autofilter(1, 0, len(table) + 1, len(table.columns) - 1)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from workbench.errors import VerdictError
 from workbench.records import VALIDATION_COLUMNS, pool_of
+from workbench.settling import settled
 
 
 def to_validations(
@@ -47,18 +48,10 @@ def to_validations(
     return frame[list(VALIDATION_COLUMNS)].reset_index(drop=True)
 
 
-def newest_verdicts(validations: pd.DataFrame) -> pd.DataFrame:
-    """Keep the newest verdict of every item, with `true_category`: what the reviewer stands for, null if unnamed."""
-    ordered = validations.sort_values(["validated_at", "iteration"], kind="stable")
-    newest = ordered.drop_duplicates("item_id", keep="last")
-    true = newest["corrected_category"].where(~newest["is_correct"].astype("bool"), newest["category"])
-    return newest.assign(true_category=true.astype("str"))
-
-
 def true_categories(validations: pd.DataFrame) -> pd.Series[str]:
-    """Give the category that people stand for, by item_id; the latest verdict on an item wins.
+    """Give the category that people stand for, by item_id, as `settling.settled` says.
 
-    Items that the latest verdict calls wrong without naming the right category are left out.
+    Items that are called wrong without naming the right category are left out.
     """
-    latest = newest_verdicts(validations)
+    latest = settled(validations)
     return latest["true_category"].set_axis(latest["item_id"]).dropna()

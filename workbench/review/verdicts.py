@@ -49,14 +49,19 @@ class _Judge:
     predicted: dict[str, str | None]
     categories: Sequence[str]
     find_category: Callable[[str], str | None]
+    blind: frozenset[str] = frozenset()
+    """Items whose prediction was hidden: there the named category alone decides."""
 
     def decide(self, row: dict[str, str | None], where: str, faults: list[str]) -> _Verdict | None:
         """Give the verdict of a row that decides something; adds to `faults` and gives null where it cannot hold."""
         item = row.get("item_id") or ""
         found = [*self._item_faults(item), *self._answer_faults(row), *self._category_faults(row)]
+        if item in self.blind and row.get("corrected_category") is None:
+            found.append("its suggestion was hidden, so name the category in corrected_category")
         if not found:
             said, corrected = _answer(row.get("is_correct")), self._category(row)
             predicted = self.predicted[item]
+            said = None if item in self.blind else said
             is_correct = corrected == predicted if said is None else said
             found = list(_contradictions(said, corrected, predicted))
         if found:
@@ -121,31 +126,33 @@ def take_verdicts(
     """Check raw verdicts against the sample that was asked about; one wrong row does not spoil the others.
 
     A row with neither is_correct nor corrected_category is not decided and is skipped. Where only corrected_category is
-    given it decides: the predicted one confirms, another one corrects. Of an item that is decided twice in the same way
-    the last row stays; decided differently, none does and that is a fault.
+    given it decides: the predicted one confirms, another one corrects. Of an item that a reviewer decides twice in the
+    same way the last row stays; decided differently, none does and that is a fault.
 
     Args:
         raw: rows as `read_verdicts` gives them; the index is the row number that faults name.
-        sample: the drawn predictions (item_id, category).
+        sample: the drawn predictions (item_id, category and, if there is one, `blind`: the category was hidden).
         categories: the names that are allowed.
         find_category: gives the category of a name as people write it (case, accents), or null.
     """
-    judge = _Judge(dict(zip(sample["item_id"], sample["category"], strict=True)), categories, find_category)
+    predicted = dict(zip(sample["item_id"], sample["category"], strict=True))
+    hidden = frozenset(sample.loc[sample["blind"], "item_id"]) if "blind" in sample else frozenset()
+    judge = _Judge(predicted, categories, find_category, hidden)
     faults: list[str] = []
-    taken: dict[str, dict[str, _Verdict]] = {}
+    taken: dict[tuple[str, str | None], dict[str, _Verdict]] = {}
     undecided = 0
     for number, row in zip(raw.index, raw.to_dict("records"), strict=True):
         texts = {str(name): as_text(value) for name, value in row.items()}
         if texts.get("is_correct") is None and texts.get("corrected_category") is None:
             undecided += 1
         elif verdict := judge.decide(texts, f"row {number}", faults):
-            taken.setdefault(verdict.item_id, {})[f"row {number}"] = verdict
+            taken.setdefault((verdict.item_id, verdict.reviewer), {})[f"row {number}"] = verdict
     return TakenVerdicts(_verdict_frame(_settled(taken, faults)), faults, undecided)
 
 
-def _settled(taken: dict[str, dict[str, _Verdict]], faults: list[str]) -> Iterator[_Verdict]:
-    """Give one verdict per item; rows that contradict each other become a fault."""
-    for item, verdicts in taken.items():
+def _settled(taken: dict[tuple[str, str | None], dict[str, _Verdict]], faults: list[str]) -> Iterator[_Verdict]:
+    """Give one verdict per item and reviewer; rows that contradict each other become a fault."""
+    for (item, _), verdicts in taken.items():
         if len({(verdict.is_correct, verdict.corrected_category) for verdict in verdicts.values()}) == 1:
             yield list(verdicts.values())[-1]
         else:

@@ -56,6 +56,8 @@ _TABLE = (
     Artifact("notebook_classify", "02_classify.ipynb", Level.ITERATION, "classify", counts=False),
     Artifact("sample", "sample.parquet", Level.ITERATION, "validate", needed=True),
     Artifact("review_sheet", "review.xlsx", Level.ITERATION, "validate", counts=False),
+    Artifact("second_review_sheet", "review_second.xlsx", Level.ITERATION, "validate", counts=False),
+    Artifact("suspects", "suspects.parquet", Level.ITERATION, "validate", counts=False),
     Artifact("review_items", "review_items.parquet", Level.ITERATION, "validate", counts=False),
     Artifact("validations", "validations.parquet", Level.ITERATION, "validate"),
     Artifact("validations_json", "validations.json", Level.ITERATION, "validate"),

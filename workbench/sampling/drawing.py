@@ -94,6 +94,20 @@ def _draw_within(population: pd.DataFrame, strata: Strata, rng: np.random.Genera
     return sample.reset_index(drop=True)
 
 
+def mark_for_reviewers(sample: pd.DataFrame, *, blind_share: float, overlap_share: float, seed: int) -> pd.DataFrame:
+    """Choose at random which items are judged without seeing the suggestion, and which by two reviewers.
+
+    Adds the columns `blind` and `overlap` (true for this share of the items, rounded; of any share above 0 at least
+    one item). The two choices do not depend on each other; the same seed chooses the same items.
+    """
+    rng = np.random.default_rng([seed, len(sample)])
+    marks = {}
+    for name, part in (("blind", blind_share), ("overlap", overlap_share)):
+        count = min(len(sample), max(round(part * len(sample)), int(part > 0)))
+        marks[name] = np.isin(np.arange(len(sample)), rng.permutation(len(sample))[:count])
+    return sample.assign(**marks)
+
+
 def design(samples: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Put several draws together: how every drawn item came into its sample.
 

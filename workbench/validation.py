@@ -1,0 +1,149 @@
+"""The review of an iteration: what people are asked, what comes back, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench import metrics, review, sampling
+from workbench.measuring import prompt_of, texts_of
+from workbench.parameters import Parameters, ValidateSection
+from workbench.records import PREDICTION_COLUMNS, Run
+from workbench.runs import RunStore
+from workbench.settings import language
+from workbench.stages import Notes, parameters_of
+
+SECOND = "second reviewer"
+"""Who stands behind the second sheet, where it names nobody."""
+
+
+def draw_sample(notes: Notes, parameters: Parameters) -> None:
+    """Draw what people shall check, find what they shall look at again, and write the review sheets."""
+    store, run_id, iteration, options = notes.store, notes.run.run_id, notes.step.iteration, parameters.validate_
+    predictions, texts = store.load(run_id, "predictions", iteration), texts_of(store, run_id)
+    seed = parameters.run.seed + iteration
+    sample = sampling.draw(
+        _candidates(notes, predictions, options),
+        strategy=options.strategy,
+        size=options.sample_size,
+        seed=seed,
+        exclude=[*store.validations(run_id)["item_id"], *texts.index[texts == ""]],
+        confidence_threshold=options.confidence_threshold,
+    )
+    shares = {"blind_share": options.blind_share, "overlap_share": options.overlap_share}
+    store.save(run_id, "sample", sampling.mark_for_reviewers(sample, **shares, seed=seed), iteration)
+    ask_again(notes.run, store, iteration)
+    if options.gold_column is None:
+        write_review_sheets(notes.run, store, iteration)
+    notes.facts["sampling"] = sampling.sampling_stats(
+        predictions, sample, options.confidence_threshold, target_size=options.sample_size
+    )
+
+
+def ask_again(run: Run, store: RunStore, iteration: int) -> None:
+    """Find what people should look at again in an iteration."""
+    predictions, validations = store.load(run.run_id, "predictions", iteration), store.validations(run.run_id)
+    again = review.second_look(predictions, validations, texts_of(store, run.run_id))
+    store.save(run.run_id, "review_items", again, iteration)
+
+
+def _candidates(notes: Notes, predictions: pd.DataFrame, options: ValidateSection) -> pd.DataFrame:
+    """Put beside the predictions what the strategy needs to know of the items."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    size = "amount" if options.weight_by == "amount" else "n_rows"
+    columns: dict[str, Callable[[], pd.Series[Any]]] = {
+        "text": lambda: predictions["item_id"].map(texts_of(store, run_id)),
+        "weight": lambda: predictions["item_id"].map(store.load(run_id, "items").set_index("item_id")[size]),
+        "error_rate": lambda: predictions["category"].map(metrics.error_rates(store.validations(run_id))),
+        "previous_category": lambda: predictions["item_id"].map(_categories(store, run_id, iteration - 1)),
+    }
+    needed = {name: columns[name]() for name in sampling.NEEDS.get(options.strategy, ())}
+    return predictions.assign(**needed)
+
+
+def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
+    """Give the category of every item in an iteration; none before the first."""
+    if iteration < 1:
+        return pd.Series(dtype="str")
+    before: pd.DataFrame = store.load(run_id, "predictions", iteration)
+    return before.set_index("item_id")["category"]
+
+
+def take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
+    """Keep the verdicts that gold column, verdicts file or review sheets give; says what is wrong."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    prompt, texts = prompt_of(notes.run, store, iteration), texts_of(store, run_id)
+    if options.gold_column:
+        sample = store.load(run_id, "sample", iteration)
+        gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
+        taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
+        verdicts = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts)
+        store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
+        return list(taken.faults)
+    asked = asked_about(store, run_id, iteration)
+    known = set(store.validations(run_id)["item_id"]) - set(asked["item_id"])
+    faults: list[str] = []
+    for file, reviewer in _sheets(store, run_id, iteration, options):
+        raw = review.read_verdicts(file)
+        raw = raw[~raw["item_id"].isin(known)]
+        taken = review.take_verdicts(raw, asked, prompt.category_names, prompt.find_category)
+        verdicts = review.to_validations(taken.frame, asked, iteration=iteration, texts=texts, reviewer=reviewer)
+        store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
+        faults += [f"{file.name}, {fault}" if reviewer == SECOND else fault for fault in taken.faults]
+    return faults
+
+
+def _sheets(store: RunStore, run_id: str, iteration: int, options: ValidateSection) -> Iterator[tuple[Path, str]]:
+    """Give the files that hold verdicts, with who stands behind them where they do not say."""
+    yield Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration), "reviewer"
+    if not options.verdicts and store.has(run_id, "second_review_sheet", iteration):
+        yield store.path(run_id, "second_review_sheet", iteration), SECOND
+
+
+def keep_verdicts(notes: Notes) -> None:
+    """Write what people decided in an iteration, how reviewers compare, and which verdicts look like slips."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    validations, every = store.validations(run_id, iteration), store.validations(run_id)
+    store.save(run_id, "validations", validations, iteration)
+    marks = _marks(store, run_id, iteration)
+    store.save(run_id, "validations_json", metrics.validation_document(validations, every, marks), iteration)
+    store.save(run_id, "suspects", review.suspects(every, texts_of(store, run_id)), iteration)
+
+
+def _marks(store: RunStore, run_id: str, last: int) -> pd.DataFrame | None:
+    """Say which items were judged without the suggestion, over all samples that know it."""
+    samples = {each: store.load(run_id, "sample", each) for each in range(1, last + 1)}
+    marked = [frame[["item_id", "blind"]].assign(iteration=n) for n, frame in samples.items() if "blind" in frame]
+    return pd.concat(marked, ignore_index=True) if marked else None
+
+
+def asked_about(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
+    """Give what reviewers are asked: the sample, and the items that people should look at again.
+
+    Columns of `records.Prediction`, `blind` (the suggestion is hidden) and `overlap` (two reviewers judge it).
+    """
+    sample = store.load(run_id, "sample", iteration)
+    again = store.load(run_id, "review_items", iteration) if store.has(run_id, "review_items", iteration) else None
+    parts = [sample, again] if again is not None and len(again) else [sample]
+    both: pd.DataFrame = pd.concat([part.reindex(columns=[*PREDICTION_COLUMNS, "blind", "overlap"]) for part in parts])
+    marks = {name: both[name].eq(True) for name in ("blind", "overlap")}
+    return both.assign(**marks).reset_index(drop=True)
+
+
+def write_review_sheets(run: Run, store: RunStore, iteration: int) -> None:
+    """Write the sheet that a reviewer fills in, and a second one where some items are for two."""
+    asked = asked_about(store, run.run_id, iteration)
+    sheets = {"review_sheet": asked}
+    if asked["overlap"].any() and parameters_of(run).validate_.gold_column is None:
+        sheets["second_review_sheet"] = asked[asked["overlap"]].reset_index(drop=True)
+    for name, rows in sheets.items():
+        review.write_review_sheet(
+            store.path(run.run_id, name, iteration),
+            rows,
+            store.load(run.run_id, "items"),
+            prompt_of(run, store, iteration).category_names,
+            language=language(),
+        )

@@ -3,18 +3,15 @@
 import hashlib
 import json
 import os
-import time
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from workbench.errors import ReadError, UsageError
 from workbench.readers import SUFFIXES, amounts, batches, check, fingerprint, inspect_files, read
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-NASTY = sorted(path for path in (DATA / "nasty_files").glob("*") if path.suffix != ".ods")
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -46,13 +43,6 @@ def test_a_folder_is_refused_with_what_is_in_it(tmp_path):
     fault = refusal(tmp_path)
     assert "is a folder" in fault.message
     assert "ventas.csv" in str(fault.hint)
-
-
-@pytest.mark.parametrize("suffix", [".xls", ".ods", ".xlsb"])
-def test_old_spreadsheets_are_refused_with_what_to_do(tmp_path, suffix):
-    hint = refusal(write(tmp_path, f"ventas{suffix}", "x")).hint
-    assert hint is not None
-    assert "save it as .xlsx" in hint
 
 
 @pytest.mark.parametrize("name", ["ventas.docx", "ventas"])
@@ -131,7 +121,7 @@ def test_the_faults_of_a_file_show_at_the_call_and_not_at_the_first_batch(tmp_pa
 
 def test_check_looks_at_a_file_without_reading_it(tmp_path):
     check(write(tmp_path, "ventas.csv", "a,b\n1,2\n"))
-    for path in (tmp_path / "no.csv", write(tmp_path, "a.xls", "x"), write(tmp_path, "b.csv", "")):
+    for path in (tmp_path / "no.csv", write(tmp_path, "a.xlt", "x"), write(tmp_path, "b.csv", "")):
         with pytest.raises(ReadError):
             check(path)
 
@@ -259,22 +249,6 @@ def test_what_is_no_amount_is_null(written):
 
 def test_amounts_of_numbers_are_the_numbers():
     assert amounts(pd.Series([1, None, 3], dtype="Int64")).fillna(-1).tolist() == [1.0, -1.0, 3.0]
-
-
-@pytest.mark.skipif(not NASTY, reason="the shared data is not here")
-@pytest.mark.parametrize("path", NASTY, ids=lambda path: path.name)
-def test_a_nasty_file_is_read_or_refused_in_bounded_time(path):
-    started = time.monotonic()
-    try:
-        table = read(path)
-    except ReadError as fault:
-        assert fault.hint
-    else:
-        assert len(table)
-        assert table.columns.is_unique
-        assert pa.Table.from_pandas(table).num_rows == len(table)
-        assert inspect_files(path).files[0].rows == len(table)
-    assert time.monotonic() - started < 20
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared data is not here")

@@ -20,9 +20,6 @@ from workbench.settings import find_file
 
 SAVE_AS_XLSX = "open it in Excel or LibreOffice and save it as .xlsx."
 ADVICE = {
-    ".xls": SAVE_AS_XLSX,
-    ".xlsb": SAVE_AS_XLSX,
-    ".ods": SAVE_AS_XLSX,
     ".numbers": "export it as .xlsx or .csv.",
     ".gz": "unpack it first.",
 }

@@ -52,6 +52,8 @@ class Scan:
     rows: int
     tables: Callable[[], Iterator[pa.Table]]
     """Goes through the rows again, in blocks of the format's own size, with the types of `columns`."""
+    estimated_rows: int | None = None
+    """Where only the first rows were gone through: about how many there are."""
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None

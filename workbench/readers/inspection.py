@@ -135,8 +135,8 @@ def _describe(unit: _Unit, opener: Opener, options: Options, rows: int | None) -
             schema = described(scanned, source.name, source.size, rows)
     except ReadError as fault:
         return None, [FileFault.of(source.name, fault)]
-    if share < 1:
-        about = round(scanned.rows / share)
+    about = scanned.estimated_rows or (round(scanned.rows / share) if share < 1 else None)
+    if about:
         schema = replace(schema, rows=None, rows_looked_at=schema.rows_looked_at or scanned.rows, rows_estimated=about)
     return replace(schema, modified=_time(source.modified)), []
 

@@ -21,6 +21,8 @@ from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.values import ValueEvidence, make_array
 
 BLOCK_ROWS = 5_000
+MAX_BYTES = 512 << 20
+"""Of a JSON document, which is held as a whole."""
 SHOWN_FAULTS = 5
 EXPECTED = 'give records: [{"name": value, …}, …], one record per line, or {"name": [values], …}.'
 
@@ -189,6 +191,9 @@ def scan_json(path: Path, options: Options) -> Scan:
     """Go through a JSON file, which is held as a whole; raises ReadError."""
     refuse_binary(path)
     with border(path):
+        if path.stat().st_size > MAX_BYTES:
+            larger = f"{path.name} is larger than {MAX_BYTES >> 20} MB, which a JSON document takes several times over"
+            raise ReadError(f"{larger}.", hint="save it as .jsonl, one record per line, which is read bit by bit.")
         file = open_text(path, options.encoding)
         with file.utf8() as stream:
             data = stream.read()

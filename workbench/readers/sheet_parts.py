@@ -19,6 +19,20 @@ BLOCK = 1 << 20
 LARGE = 50_000_000
 """Cells of a rectangle that is worth a closer look."""
 
+HELD = 256 << 20
+"""Bytes that the parts which every reader holds as a whole may have."""
+UNREADABLE = (
+    zipfile.BadZipFile,
+    KeyError,
+    ElementTree.ParseError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    StopIteration,
+    zlib.error,
+)
+"""How a ZIP file shows that it is damaged, encrypted or no workbook."""
+
 _ROW = re.compile(rb'<(?:\w+:)?row [^>]*?\br="([0-9]{1,7})"')
 _WIDE = re.compile(rb'r="([A-Z]{2,3})[0-9]')
 _FILLED = re.compile(rb'<(?:\w+:)?c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*(?<!/)>')
@@ -37,6 +51,8 @@ class SheetFacts:
     errors: int = 0
     unstored: int = 0
     """Formulas whose value the writing program did not store; only Excel itself could work it out."""
+    bytes: int = 0
+    """Of the sheet's XML."""
 
     @property
     def area(self) -> int:
@@ -44,21 +60,23 @@ class SheetFacts:
         return self.rows * self.columns
 
 
+def looks_safe(path: Path) -> bool:
+    """Say whether a workbook can be judged by its parts, and those held as a whole (texts, styles) are small."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sheets = set(_parts(archive).values())
+            others = sum(info.file_size for info in archive.infolist() if info.filename not in sheets)
+            return bool(sheets) and others < HELD
+    except UNREADABLE:
+        return False
+
+
 def sheet_facts(path: Path) -> dict[str, SheetFacts]:
     """Look through the sheets of a workbook; gives nothing where it understands nothing, so that calamine judges."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: _facts(archive, part) for name, part in _parts(archive).items()}
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ElementTree.ParseError,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        StopIteration,
-        zlib.error,
-    ):
+    except UNREADABLE:
         return {}
 
 
@@ -108,7 +126,7 @@ def _quick_facts(archive: zipfile.ZipFile, part: str) -> SheetFacts:
         found = _ROW.findall(block, max(last - 20, 0))
         rows = max(rows, *map(int, found)) if found else rows
         columns = max(columns, *map(_column_number, set(_WIDE.findall(block))), 0)
-    return SheetFacts(cells, max(rows, 1), columns, errors, unstored)
+    return SheetFacts(cells, max(rows, 1), columns, errors, unstored, archive.getinfo(part).file_size)
 
 
 def _exact_facts(archive: zipfile.ZipFile, part: str, quick: SheetFacts) -> SheetFacts:
@@ -118,7 +136,7 @@ def _exact_facts(archive: zipfile.ZipFile, part: str, quick: SheetFacts) -> Shee
         cells += len(found)
         rows = max(rows, *(int(row) for _, row in found), 0)
         columns = max(columns, *map(_column_number, {letters for letters, _ in found}), 0)
-    return SheetFacts(cells, rows, columns, quick.errors, quick.unstored)
+    return SheetFacts(cells, rows, columns, quick.errors, quick.unstored, quick.bytes)
 
 
 def _column_number(letters: bytes) -> int:

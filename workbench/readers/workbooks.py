@@ -1,4 +1,8 @@
-"""XLSX through calamine, which holds one sheet at a time."""
+"""Excel and OpenDocument workbooks through calamine, which holds one sheet at a time.
+
+A sheet too large for that, which the ZIP directory tells, is streamed by openpyxl, slower and in bounded memory. What
+cannot be judged before it is opened (.xls, .xlsb, .ods, odd .xlsx) is opened in a process with limits.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,17 @@ from workbench.errors import ReadError
 from workbench.readers.columns import TARGET_ROWS, Column, distinct_names, make_table
 from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
+from workbench.readers.guarded import scan_guarded
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_blank
-from workbench.readers.sheet_parts import LARGE, SheetFacts, sheet_facts
+from workbench.readers.sheet_parts import LARGE, SheetFacts, looks_safe, sheet_facts
+from workbench.readers.sheet_stream import StreamedSheet
 from workbench.readers.values import ValueEvidence, cell_text, make_array
 
+MODERN = (".xlsx", ".xlsm")
+STREAM_FROM = 1 << 30
+"""Bytes of a sheet's XML from which it is streamed: calamine takes about as much memory."""
+STREAM_SAMPLE_FROM = 20 << 20
+"""The same where only the first rows are wanted."""
 MIN_DENSITY = 1 / 100
 """calamine holds the whole rectangle of a sheet, some 30 bytes a cell: a large one must not be nearly empty."""
 
@@ -38,29 +49,39 @@ class _Survey:
         self.rows += len(columns[0])
 
 
+def scan_xlsx(path: Path, options: Options) -> Scan:
+    """Scan an .xlsx workbook, under guard where its parts tell too little or too much; raises ReadError."""
+    with border(path):
+        _refuse_impostor(path)
+        safe = looks_safe(path)
+    return scan_workbook(path, options) if safe else scan_guarded(path, options)
+
+
 def scan_workbook(path: Path, options: Options) -> Scan:
     """Open a workbook, choose the sheet and go through it once; raises ReadError."""
     with border(path):
         _refuse_impostor(path)
         facts = sheet_facts(path)
         with CalamineWorkbook.from_path(path) as workbook:
-            sheet = _choose(path, workbook, options.sheet, facts)
+            sheet = _choose(path, workbook, options, facts)
             names = tuple(workbook.sheet_names)
         header_row, doubts = _header(path, sheet, options.header_row)
-        header = next(islice(sheet.iter_rows(), header_row, None))
+        header, header_end = _names(sheet, header_row, options.header_row is None)
         survey = _Survey()
-        for block in _blocks(sheet, header_row):
+        for block in _blocks(sheet, header_end, options.limit):
             survey.see(block)
     if not survey.rows:
         raise no_rows(path, f", sheet {sheet.name!r},")
     columns = _columns(header, survey)
     seen = facts.get(sheet.name, SheetFacts())
+    partly = isinstance(sheet, StreamedSheet) and survey.rows == options.limit
     return Scan(
         path=path,
-        format="xlsx",
+        format="xlsx" if path.suffix.lower() in MODERN else path.suffix.lower()[1:],
         columns=columns,
         rows=survey.rows,
-        tables=lambda: _tables(path, sheet, header_row, columns),
+        estimated_rows=sheet.height - header_end - 1 if partly else None,
+        tables=lambda: _tables(path, sheet, header_end, columns, options.limit),
         sheet=sheet.name,
         sheets=names,
         header_row=header_row,
@@ -89,15 +110,15 @@ def _refuse_impostor(path: Path) -> None:
 
 
 def _choose(
-    path: Path, workbook: CalamineWorkbook, wanted: str | int | None, facts: dict[str, SheetFacts]
-) -> CalamineSheet:
-    if wanted is not None:
-        return _load(path, workbook, _named(path, workbook.sheet_names, wanted), facts)
+    path: Path, workbook: CalamineWorkbook, options: Options, facts: dict[str, SheetFacts]
+) -> CalamineSheet | StreamedSheet:
+    if options.sheet is not None:
+        return _load(path, workbook, _named(path, workbook.sheet_names, options.sheet), facts, options)
     sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
     sheets.sort(key=lambda sheet: sheet.visible != SheetVisibleEnum.Visible)  # hidden ones last, else in order
     fallback = None
     for metadata in sheets:
-        sheet = _load(path, workbook, metadata.name, facts)
+        sheet = _load(path, workbook, metadata.name, facts, options)
         rows = sum(1 for row in islice(sheet.iter_rows(), SAMPLE_ROWS) if not all(map(is_blank, row)))
         if rows > 1 or sheet.height > SAMPLE_ROWS:
             return sheet
@@ -123,17 +144,21 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:30])) + more
 
 
-def _load(path: Path, workbook: CalamineWorkbook, name: str, facts: dict[str, SheetFacts]) -> CalamineSheet:
+def _load(
+    path: Path, workbook: CalamineWorkbook, name: str, facts: dict[str, SheetFacts], options: Options
+) -> CalamineSheet | StreamedSheet:
     fact = facts.get(name)
     if fact and fact.area >= LARGE and fact.cells < fact.area * MIN_DENSITY:
         raise ReadError(
             f"{path.name}, sheet {name!r}: its {fact.cells} cells reach to row {fact.rows} and column {fact.columns}.",
             hint="a stray cell stands far away: delete the rows and columns behind the table and save.",
         )
+    if fact and fact.bytes > (STREAM_FROM if options.limit is None else STREAM_SAMPLE_FROM):
+        return StreamedSheet(path, name, fact)
     return workbook.get_sheet_by_name(name)
 
 
-def _header(path: Path, sheet: CalamineSheet, wanted: int | None) -> tuple[int, tuple[str, ...]]:
+def _header(path: Path, sheet: CalamineSheet | StreamedSheet, wanted: int | None) -> tuple[int, tuple[str, ...]]:
     first = sheet.start[0] if sheet.start else 0
     shown = first + SAMPLE_ROWS if wanted is None else sheet.height + first
     rows = list(islice(sheet.iter_rows(), max(shown, 0)))
@@ -142,9 +167,27 @@ def _header(path: Path, sheet: CalamineSheet, wanted: int | None) -> tuple[int, 
     return row + skipped, tuple(doubt.replace(f"row {row}", f"row {row + skipped}") for doubt in doubts)
 
 
-def _blocks(sheet: CalamineSheet, header_row: int) -> Iterator[list[Row]]:
+def _names(sheet: CalamineSheet | StreamedSheet, row: int, found: bool) -> tuple[Row, int]:
+    """Give the header cells and their last row: cells merged downwards take all rows they cover into the header."""
+    merged = sheet.merged_cell_ranges or [] if found and isinstance(sheet, CalamineSheet) else []
+    first = min((top for (top, _), (bottom, _) in merged if top <= row <= bottom), default=row)
+    last = max((bottom for (top, _), (bottom, _) in merged if first <= top <= row), default=row)
+    rows = [list(cells) for cells in islice(sheet.iter_rows(), first, max(last, row) + 1)]
+    if len(rows) == 1:
+        return rows[0], row
+    margin = sheet.start[1] if sheet.start else 0  # empty columns on the left are not given
+    for (top, left), (_, right) in merged:
+        if first <= top <= last:
+            width = right + 1 - left
+            rows[top - first][left - margin : right + 1 - margin] = [rows[top - first][left - margin]] * width
+    texts = [[" ".join(cell_text(cell).split()) for cell in column] for column in zip(*rows, strict=True)]
+    return [" ".join(dict.fromkeys(filter(None, column))) for column in texts], max(last, row)
+
+
+def _blocks(sheet: CalamineSheet | StreamedSheet, header_row: int, limit: int | None) -> Iterator[list[Row]]:
     """Give the columns of the rows below the header in blocks, without blank rows and with null for empty cells."""
-    rows = islice(sheet.iter_rows(), header_row + 1, None)
+    last = None if limit is None or isinstance(sheet, CalamineSheet) else header_row + 1 + limit
+    rows = islice(sheet.iter_rows(), header_row + 1, last)
     while block := list(islice(rows, TARGET_ROWS)):
         blank = [""] * len(block[0])
         columns = list(zip(*(row for row in block if row != blank), strict=True))
@@ -163,11 +206,15 @@ def _columns(header: Row, survey: _Survey) -> tuple[Column, ...]:
     )
 
 
-def _tables(path: Path, sheet: CalamineSheet, header_row: int, columns: Sequence[Column]) -> Iterator[pa.Table]:
+def _tables(
+    path: Path, sheet: CalamineSheet | StreamedSheet, header_row: int, columns: Sequence[Column], limit: int | None
+) -> Iterator[pa.Table]:
     with border(path):
-        for block in _blocks(sheet, header_row):
+        for block in _blocks(sheet, header_row, limit):
             yield make_table(columns, [make_array(block[int(c.source)], c.kind, cell_text) for c in columns])
 
 
-for _suffix in (".xlsx", ".xlsm"):
-    SUFFIXES.register(_suffix, Format("xlsx", scan_workbook))
+for _suffix in MODERN:
+    SUFFIXES.register(_suffix, Format("xlsx", scan_xlsx))
+for _suffix in (".xls", ".xlsb", ".ods"):
+    SUFFIXES.register(_suffix, Format(_suffix[1:], scan_guarded))

@@ -1,0 +1,147 @@
+"""Workbooks of other kinds, under guard and streamed; merged headers, old dates, and cells as Excel shows them."""
+
+import zipfile
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+import xlsxwriter
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from python_calamine import CalamineWorkbook
+
+from workbench.errors import ReadError
+from workbench.readers import SUFFIXES, find_sources, inspect_sources, read
+from workbench.readers.formats import Options
+from workbench.readers.guarded import scan_guarded
+from workbench.readers.sheet_parts import looks_safe, sheet_facts
+from workbench.readers.sheet_stream import StreamedSheet
+from workbench.readers.values import cell_text
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "nasty_files"
+
+
+def write(folder: Path, rows, *merges: str, epoch=None) -> Path:
+    book = openpyxl.Workbook()
+    if epoch:
+        book.epoch = epoch
+    for row in rows:
+        book.active.append(row)
+    for merge in merges:
+        book.active.merge_cells(merge)
+    book.save(folder / "ventas.xlsx")
+    return folder / "ventas.xlsx"
+
+
+ODS = """<?xml version="1.0" encoding="UTF-8"?>
+<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+ xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0">
+<office:body><office:spreadsheet><table:table table:name="Ene">{}</table:table></office:spreadsheet></office:body>
+</office:document-content>"""
+
+
+def ods(folder: Path, *rows: str) -> Path:
+    path = folder / "ventas.ods"
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", ODS.format(body))
+    return path
+
+
+def text(value: str, repeated: int = 1) -> str:
+    return (
+        f'<table:table-cell office:value-type="string" table:number-columns-repeated="{repeated}">'
+        f"<text:p>{value}</text:p></table:table-cell>"
+    )
+
+
+def number(value: float) -> str:
+    cell = f'<table:table-cell office:value-type="float" office:value="{value}">'
+    return f"{cell}<text:p>{value}</text:p></table:table-cell>"
+
+
+def test_a_libreoffice_table_is_read_like_an_excel_one(tmp_path):
+    path = ods(tmp_path, text("Concepto") + text("Importe"), text("007") + number(80.5), text("Café") + number(3))
+    assert read(path).to_dict("list") == {"Concepto": ["007", "Café"], "Importe": [80.5, 3.0]}
+    (schema,) = inspect_sources(find_sources([str(path)])).files
+    assert (schema.format, schema.rows, schema.options["sheet"]) == ("ods", 2, "Ene")
+
+
+@pytest.mark.parametrize("suffix", [".xls", ".xlsb", ".ods"])
+def test_something_else_that_is_called_a_workbook_is_refused(tmp_path, suffix):
+    assert suffix in SUFFIXES
+    path = tmp_path / f"ventas{suffix}"
+    path.write_text("Concepto,Importe\n")
+    with pytest.raises(ReadError, match="not an Excel workbook"):
+        read(path)
+
+
+def test_a_table_that_would_fill_the_memory_ends_its_own_process_only(tmp_path):
+    path = ods(tmp_path, text("Concepto") + text("Importe"), *([text("x" * 2_000, 100)] * 900))
+    with pytest.raises(ReadError, match="memory") as caught:
+        scan_guarded(path, Options(), memory=24 << 20)
+    assert caught.value.hint
+
+
+def test_repetitions_beyond_reason_are_refused(tmp_path):
+    path = ods(tmp_path, text("a", 2_000_000_000), text("b", 2_000_000_000))
+    with pytest.raises(ReadError):
+        read(path)
+
+
+def test_a_workbook_whose_texts_unpack_to_too_much_is_opened_under_guard(tmp_path):
+    path = write(tmp_path, [["Concepto", "n"], ["Taxi", 1]])
+    assert looks_safe(path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/more.xml", "w") as part:
+        for _ in range(257):
+            part.write(bytes(1 << 20))
+    assert not looks_safe(path)
+    assert read(path)["Concepto"].tolist() == ["Taxi"]
+
+
+def test_a_streamed_sheet_gives_the_rows_that_a_held_one_gives(tmp_path):
+    rows = [["Título"], [], ["Clave", "Fecha", "n", "Nota"]]
+    rows += [[f"00{n}", datetime(2024, 1, 5, n), n / 2, "#N/A" if n % 2 else None] for n in range(20)]
+    path = write(tmp_path, rows)
+    streamed = StreamedSheet(path, "Sheet", sheet_facts(path)["Sheet"])
+    with CalamineWorkbook.from_path(path) as book:
+        held = list(book.get_sheet_by_index(0).iter_rows())
+    assert [list(map(cell_text, row[:4])) for row in streamed.iter_rows()] == [list(map(cell_text, r)) for r in held]
+    assert streamed.height == len(held)
+
+
+def test_the_first_rows_of_a_large_sheet_are_streamed(tmp_path):
+    path = tmp_path / "ventas.xlsx"
+    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for row in range(700):
+            sheet.write_row(row, 0, [f"{row}" if row else "clave", "x" * 32_000])
+    assert sheet_facts(path)["Sheet1"].bytes > 20 << 20
+    (schema,) = inspect_sources(find_sources([str(path)]), rows=100).files
+    assert (schema.rows, schema.rows_estimated, schema.columns[0].distinct) == (None, 699, 100)
+
+
+def test_a_header_merged_over_several_rows_becomes_one_name_per_column(tmp_path):
+    rows = [["Ventas 2024"], ["Región", "Importe", None], [None, "neto", "bruto"], ["Norte", 1, 2], ["Sur", 3, 4]]
+    table = read(write(tmp_path, rows, "A2:A3", "B2:C2"))
+    assert table.to_dict("list") == {"Región": ["Norte", "Sur"], "Importe neto": [1, 3], "Importe bruto": [2, 4]}
+
+
+def test_a_title_merged_over_the_table_is_no_header(tmp_path):
+    rows = [["Ventas 2024", None, None], ["Región", "neto", "bruto"], ["Norte", 1, 2], ["Sur", 3, 4]]
+    assert list(read(write(tmp_path, rows, "A1:C1"))) == ["Región", "neto", "bruto"]
+
+
+def test_dates_of_the_1904_system_are_the_days_that_excel_shows(tmp_path):
+    rows = [["Concepto", "Fecha"], ["Taxi", date(2024, 1, 5)], ["Hotel", datetime(2024, 2, 29, 14, 30)]]
+    table = read(write(tmp_path, rows, epoch=CALENDAR_MAC_1904))
+    assert table["Fecha"].tolist() == [pd.Timestamp("2024-01-05"), pd.Timestamp("2024-02-29 14:30")]
+
+
+def test_leading_zeros_and_durations_stay_what_they_are(tmp_path):
+    table = read(write(tmp_path, [["Clave", "Horas"], ["007", timedelta(hours=26)], ["010", timedelta(minutes=5)]]))
+    assert table.to_dict("list") == {"Clave": ["007", "010"], "Horas": ["26:00:00", "00:05:00"]}

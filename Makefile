@@ -44,6 +44,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/dispatcher.py
 	$(BIN)/python benchmarks/labels_needed.py
+	$(BIN)/python benchmarks/prompt_quality.py
 
 lock: $(VENV)/.core
 	$(RUN) pip install --quiet uv

@@ -168,6 +168,8 @@ class OpenAIServer:
         """Text of an item → how often it was asked for."""
         self.statuses: Counter[int] = Counter()
         self.in_flight = self.peak = 0
+        self.written: str | None = None
+        """What a call without items gets: one that asks for free text."""
 
     @property
     def url(self) -> str:
@@ -252,6 +254,8 @@ class OpenAIServer:
         body = completion(call, self._answer, faults)
         if self._says:
             body["choices"][0]["message"]["content"] = self._says(call)
+        elif not call.items:
+            body["choices"][0]["message"]["content"] = self.written
         return 200, body, {}
 
     async def _break(self, writer: asyncio.StreamWriter, fault: str) -> bool:
@@ -280,6 +284,8 @@ class OpenAIServer:
 
 def items_of(data: str) -> dict[int, str]:
     """Read the items of a call: a table, separated by tabs."""
+    if not data.startswith("id\t"):
+        return {}
     rows = [line.split("\t") for line in data.split("\n")[1:]]
     return {int(number): " ".join(filter(None, fields)) for number, *fields in rows}
 

@@ -41,11 +41,12 @@ def up_to(step, parameters, store):
             run = workflow.ingest(parameters, store, run_id="one")
         else:
             run = getattr(workflow, due.stage)(run, parameters, store)
+        assert run.state != RunState.AWAITING_REVIEW
     return run
 
 
 def test_a_prompt_that_breaks_dev_verdicts_is_not_taken_and_everybody_says_so(misleading, store):
-    run = up_to(stages.Step("refine", 2), load_parameters("run.yaml", misleading), store)
+    run = up_to(stages.Step("validate", 2), load_parameters("run.yaml", misleading), store)
     record, facts = store.load("one", "proposals", 1), store.facts("one", "refine", 1)
     assert len(record["trial"]["broken"]) > len(record["trial"]["fixed"])
     assert (record["adopted"], facts["adopted"], facts["examples_added"]) == (False, False, 0)
@@ -117,9 +118,6 @@ def test_lopsided_verdicts_give_sentences_and_no_failure(loop, project, store, v
     for answer in report.summary(store, "one")["answers"]:
         assert answer["sentences"]
         assert "nan" not in " ".join(answer["sentences"]).lower()
-
-
-PAPER = ("hojas", "folder", "lapiz", "carpeta", "libreta", "sobres")
 
 
 @pytest.fixture

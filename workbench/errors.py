@@ -16,6 +16,7 @@ WorkbenchError                   what and where, in one line; `hint` says what t
     ├── ProviderError            the classifier cannot answer at all
     ├── BudgetReached            the money that a classification may cost is used up; what was done stays
     ├── Interrupted       (130)  Ctrl+C; what was done stays
+    │   └── TimeLimitReached (1) a stage took longer than it may; what was done stays
     └── NotebookFailed           a notebook's cell raised
 
 A fault of one row or item is not an error: it is recorded on the row and the run goes on.
@@ -122,6 +123,12 @@ class Interrupted(StageFailed):
     """Somebody pressed Ctrl+C or ended the process."""
 
     exit_code = 130
+
+
+class TimeLimitReached(Interrupted):
+    """A stage took longer than it may."""
+
+    exit_code = 1
 
 
 class NotebookFailed(StageFailed):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from workbench.documents import build, parse_yaml, read_text
 from workbench.errors import ParameterError
@@ -27,6 +27,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
+class TimeLimit(Section):
+    """How long a stage may take, in seconds; 0 = any time."""
+
+    soft: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """Then it stops as after Ctrl+C, and can be resumed."""
+    hard: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """Then it is ended, whatever it does."""
+
+    @model_validator(mode="after")
+    def _hard_comes_last(self) -> TimeLimit:
+        if self.hard and self.hard <= self.soft:
+            raise ValueError("the hard limit must be longer than the soft one")
+        return self
+
+
 class RunSection(Section):
     """What the run is called and how long it goes on."""
 
@@ -38,6 +53,8 @@ class RunSection(Section):
     """Fixes every random choice."""
     tracker: Literal["none", "wandb", "mlflow"] = "none"
     """Who else is told the numbers, while they come about."""
+    time_limit: TimeLimit = TimeLimit()
+    """How long each stage may take."""
 
 
 class IngestSection(Section):

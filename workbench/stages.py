@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench import tracking
+from workbench.deadlines import time_limited
 from workbench.errors import UsageError, WorkbenchError
 from workbench.parameters import Parameters, parse_parameters
 from workbench.records import Run, RunState
@@ -30,6 +31,11 @@ class Step:
 
     stage: str
     iteration: int = 0
+
+    @property
+    def title(self) -> str:
+        """Name it as people would."""
+        return f"{self.stage} of iteration {self.iteration}" if self.iteration else self.stage
 
 
 @dataclass
@@ -124,7 +130,8 @@ def perform(notes: Notes, needs: Step, work: Callable[[Notes], None], *, anew: b
         store.start_stage(run_id, step.stage, step.iteration)
         log.info("started", extra=where)
         try:
-            with _tracked(notes):
+            limit = parameters_of(notes.run).run.time_limit
+            with time_limited(step.title, limit.soft, limit.hard, log), _tracked(notes):
                 work(notes)
         except WorkbenchError as error:
             log.error(str(error), extra=where)

@@ -43,7 +43,7 @@ __all__ = [
     "with_verdicts",
 ]  # fmt: skip
 
-ALWAYS_FREE = {("run", "iterations"), ("run", "tracker"), ("validate", "verdicts")} | {
+ALWAYS_FREE = {("run", "iterations"), ("run", "tracker"), ("run", "time_limit"), ("validate", "verdicts")} | {
     ("classify", key)
     for key in (
         "concurrency",

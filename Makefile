@@ -45,6 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/dispatcher.py
 	$(BIN)/python benchmarks/labels_needed.py
 	$(BIN)/python benchmarks/prompt_quality.py
+	$(BIN)/python benchmarks/whole_run.py
 
 lock: $(VENV)/.core
 	$(RUN) pip install --quiet uv

@@ -16,10 +16,12 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 from openai_server import KEY, MODEL, by_first_word  # noqa: E402
 
+TAIL = ("ours", "ours, hedged", "reference")
 PROMPT = llm.Prompt(name="p", categories=["Pop", "Viajes", "Otros", "Indeterminado"])
 CHUNK = 50
 
@@ -46,6 +49,8 @@ class Scenario:
     server: tuple[str, ...] = ()
     at_once: int = 0
     """Calls that the server takes at a time; 0 = as many as are in flight."""
+
+    ways: tuple[str, ...] = ("ours", "reference")
 
     @property
     def ideal(self) -> float:
@@ -66,7 +71,9 @@ def scenarios(scale: float, latency: float) -> list[Scenario]:
         Scenario("one poisoned item", times(200), 16, latency, ("--poison", "taxi 301")),
         Scenario("429 above 4 in flight", times(100), 16, latency, ("--most", "4"), at_once=4),
         Scenario("5 % of everything", times(200), 16, latency, ("--mixed", "0.05")),
-        Scenario("1 % of calls 20 x slower", times(200), 16, latency, ("--tail", "0.01")),
+        Scenario("1 % of calls 20 x slower", times(400), 16, latency, ("--tail", "0.01"), ways=TAIL),
+        *(Scenario(f"200 ms, {n} in flight", times(chunks), n, 0.2) for n, chunks in ((3, 200), (16, 400), (64, 600))),
+        Scenario("kill -9 half way", times(200), 3, latency, ways=("killed and resumed",)),
     ]
 
 
@@ -87,12 +94,47 @@ def items_of(chunks: int) -> pd.DataFrame:
     return pd.DataFrame({"item_id": [str(n) for n in range(len(texts))], "cleanText": texts})
 
 
-def ours(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[str | None], int]:
+def ours(scenario: Scenario, url: str, items: pd.DataFrame, hedge: bool = False) -> tuple[list[str | None], int]:
     provider = llm.get_provider("openai", model=MODEL, base_url=url)
-    classifier = llm.Classifier(PROMPT, provider, llm.Limits(chunk_size=CHUNK, concurrency=scenario.concurrency))
+    limits = llm.Limits(chunk_size=CHUNK, concurrency=scenario.concurrency, hedge=hedge)
+    classifier = llm.Classifier(PROMPT, provider, limits)
     said = classifier.classify(items)
     pairs = zip(said["reason"], said["status"], strict=True)
     return [None if status == "failed" else reason for reason, status in pairs], classifier.usage.calls
+
+
+def killed(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[str | None], int]:
+    """Kill a process at half of its calls and have another go on; counts what was in flight at the kill as calls."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            __file__,
+            "--resumable",
+            folder,
+            url,
+            str(scenario.chunks),
+            str(scenario.concurrency),
+        ]
+        first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert first.stdout is not None
+        made = next(int(line) for line in first.stdout if int(line) >= scenario.chunks / 2)
+        first.kill()
+        first.communicate()
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        reasons = json.loads((Path(folder) / "reasons.json").read_text(encoding="utf-8"))
+        return reasons, made + scenario.concurrency + int(done.stdout.split()[-1])
+
+
+def resumable(folder: str, url: str, chunks: int, concurrency: int) -> None:
+    """Classify with the answers kept in a folder, and print the number of calls that have come back so far."""
+    from workbench.runs import open_store
+
+    with open_store(folder) as store:
+        limits = llm.Limits(chunk_size=CHUNK, concurrency=concurrency)
+        provider = llm.get_provider("openai", model=MODEL, base_url=url)
+        classifier = llm.Classifier(PROMPT, provider, limits, store.answers(llm.Answer))
+        said = classifier.classify(items_of(chunks), on_progress=lambda at: print(at.usage.calls, flush=True))
+    (Path(folder) / "reasons.json").write_text(json.dumps(said["reason"].tolist()), encoding="utf-8")
 
 
 def reference(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[str | None], int]:
@@ -117,7 +159,7 @@ def reference(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[s
                     await asyncio.sleep(2**attempt)
                 else:
                     for place, row in enumerate(rows[: len(part)]):
-                        answers[start + place] = row[1] if isinstance(row, list) else row.get("reason")
+                        answers[start + place] = row[1][0] if isinstance(row, list) else row.get("reason")
                     return
 
     async def everything() -> None:
@@ -132,7 +174,8 @@ def reference(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[s
 def measure(way: str, scenario: Scenario) -> dict[str, Any]:
     """Run one way in this process: its memory is the peak of the process."""
     items = items_of(scenario.chunks)
-    ask = {"ours": ours, "reference": reference}[way]
+    hedged = partial(ours, hedge=True)
+    ask = {"ours": ours, "ours, hedged": hedged, "reference": reference, "killed and resumed": killed}[way]
     with server(scenario) as url:
         llm.get_provider("openai", model=MODEL, base_url=url)  # importing the client is not what is measured
         wall, processor = time.perf_counter(), time.process_time()
@@ -174,8 +217,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="scenarios whose name holds one of these")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--resumable", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OPENAI_API_KEY"] = KEY
+    if options.resumable:
+        folder, url, *numbers = options.resumable
+        resumable(folder, url, *map(int, numbers))
+        return
     chosen = {each.name: each for each in scenarios(options.scale, options.latency)}
     if options.one:
         print(json.dumps(measure(options.one[0], chosen[options.one[1]])))
@@ -184,7 +232,7 @@ def main() -> None:
     for name in chosen:
         if options.only and not any(part in name for part in options.only):
             continue
-        for way in ("ours", "reference"):
+        for way in chosen[name].ways:
             command = [sys.executable, __file__, "--scale", str(options.scale), "--latency", str(options.latency)]
             done = subprocess.run([*command, "--one", way, name], capture_output=True, text=True, check=True)
             results.append(json.loads(done.stdout))

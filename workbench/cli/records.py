@@ -39,6 +39,7 @@ def add(commands: Any) -> None:
         default="classify",
         help="classify: original columns and answers; ingest: rows with clean columns (default: %(default)s)",
     )
+    show.add_argument("--follow", action="store_true", help="print its progress until nobody works on it any more")
     show.add_argument("--verify", action="store_true", help="check every file against what was written")
     review.add_argument("--iteration", type=int, metavar="N", help="default: the newest")
     for parser in (runs, show, compare, search):
@@ -59,6 +60,10 @@ def _show(options: argparse.Namespace) -> None:
     from workbench import console, report
 
     store = open_runs()
+    if options.follow:
+        observer = console.Observer("json" if options.json else "text")
+        for progress in store.follow(run_id_of(options, store)):
+            observer({"event": "progress", **progress})
     if options.verify:
         _verify(options, store)
         return

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
 from workbench.runs.integrity import CheckedFile, Checksums
+from workbench.runs.locks import LOCK, is_held
 from workbench.runs.rows import RunRows
 from workbench.runs.sessions import Sessions
+
+
+FOLLOW_SECONDS = 0.5
+"""How often a run that is followed is looked at."""
 
 
 class Doors(RunRows):
@@ -29,6 +37,20 @@ class Doors(RunRows):
             rows = transaction.rows("batch_pipelines")
         rows.sort(key=lambda row: (row["created_at"], row["batch_id"]), reverse=True)
         return pd.DataFrame(rows).drop(columns="run_id", errors="ignore")
+
+    def follow(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """Give the progress of a run whenever it changes, until no process works on it any more."""
+        last, folder = None, self._folder(run_id)
+        while True:
+            is_worked_on = is_held(folder / LOCK)
+            with self._database.read() as transaction:
+                rows = transaction.rows("progress", run_id=run_id)
+            if rows and rows[0] != last:
+                last = rows[0]
+                yield dict(last)
+            if not is_worked_on:
+                return
+            time.sleep(FOLLOW_SECONDS)
 
     def forget(self, run_id: str) -> None:
         """Remove what the database knows of a run; its folder stays."""

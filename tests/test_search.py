@@ -114,3 +114,17 @@ def test_a_hit_tells_what_was_said_of_it_in_every_iteration(loop, project):
     assert (second["change_type"], second["user_validation"]) == ("automatic", None)
     assert (second["old_category"], second["old_score"]) == (first["llm_category"], first["new_score"])
     assert hit["has_improved"] in (True, False, None)
+
+
+def test_what_the_first_search_prepared_is_kept_and_made_anew_when_the_items_change(loop, project):
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+    before = workflow.search(run, store, Query("taxi"))
+    kept = store.path(run.run_id, "search")
+    made = kept.stat().st_mtime_ns
+    assert workflow.search(run, store, Query("taxi")) == before
+    assert kept.stat().st_mtime_ns == made
+    items = store.load(run.run_id, "items")
+    store.save(run.run_id, "items", items.assign(cleanConcepto=items["cleanConcepto"].str.replace("taxi", "barco")))
+    assert workflow.search(run, store, Query("taxi"))["total_count"] == 0
+    assert workflow.search(run, store, Query("barco"))["total_count"] == before["total_count"]

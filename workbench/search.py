@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
-from workbench.records import CLEAN_PREFIX, clean_name
+from workbench.records import CLEAN_PREFIX, clean_name, clean_text
 
-__all__ = ["Hits", "Query", "SearchIndex", "fold", "highlight"]
+__all__ = ["Hits", "Query", "SearchIndex", "fold", "highlight", "prepare"]
 
 MOST_PER_PAGE = 1_000
 
@@ -105,15 +105,30 @@ def _marked(text: str, marked: Sequence[bool]) -> str:
     return "".join(parts)
 
 
+FOLDED = "folded "
+
+
+def prepare(items: pd.DataFrame) -> pd.DataFrame:
+    """Add what an index over the items needs: `folded <field>` for every clean field, and the clean `text`."""
+    fields = [str(name) for name in items.columns if str(name).startswith(CLEAN_PREFIX)]
+    folded = {FOLDED + name: pd.Series(_folded(items[name]).to_pylist(), items.index, "str") for name in fields}
+    texts = [clean_text(row) for row in items[fields].itertuples(index=False)]
+    return items.assign(**folded, text=pd.Series(texts, items.index, "str"))
+
+
 class SearchIndex:
     """The items of a run, prepared once so that every search takes milliseconds."""
 
     def __init__(self, items: pd.DataFrame, categories: pd.Series[str]) -> None:
-        """Fold the clean fields of `items`; `categories` gives the current category by item_id."""
+        """Fold the clean fields of `items`, or take what `prepare` added; `categories`: the category by item_id."""
         self.items = items.reset_index(drop=True)
         self.fields = [str(name) for name in items.columns if str(name).startswith(CLEAN_PREFIX)]
         self.categories = items["item_id"].map(categories).astype("str").to_numpy(dtype=object)
-        self._folded = {name: _folded(self.items[name]) for name in self.fields}
+        ready = {name: self.items.get(FOLDED + name) for name in self.fields}
+        self._folded = {
+            name: _folded(self.items[name]) if known is None else pa.array(known, pa.large_string(), from_pandas=True)
+            for name, known in ready.items()
+        }
 
     def search(self, query: Query) -> Hits:
         """Find the items of a page; raises ColumnNotFound for an unknown field, UsageError for an unknown category."""

@@ -294,5 +294,4 @@ def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:
 
 def search(run: Run, store: RunStore, query: Query) -> dict[str, Any]:
     """Search the items of a run once; for many searches open a `finding.Finder`."""
-    finder = Finder(run, store, texts_of(store, run.run_id))
-    return finder.with_first_rows(finder.find(query))
+    return Finder(run, store).find(query)

@@ -101,13 +101,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    from workbench import console, workflow
+    from workbench import console
+    from workbench.finding import Finder
     from workbench.search import Query
 
     fields = tuple(options.field) if options.field else None
     query = Query(options.keyword, fields, options.category, options.page, options.limit)
     store = open_runs()
-    found = workflow.search(store.get(options.run), store, query)
+    found = Finder(store.get(options.run), store).find(query)
     if options.json:
         console.print_json(found)
     else:

@@ -43,6 +43,7 @@ _TABLE = (
     Artifact("schema", "schema.json", Level.INGEST, "ingest", needed=True),
     Artifact("rows", "rows.parquet", Level.INGEST, "ingest", needed=True),
     Artifact("items", "items.parquet", Level.INGEST, "ingest", needed=True),
+    Artifact("search", "search.parquet", Level.INGEST, "ingest", counts=False),
     Artifact("llm_input", "llm_input.json", Level.INGEST, "ingest", needed=True),
     Artifact("notebook_ingest", "01_ingest.ipynb", Level.INGEST, "ingest", counts=False),
     Artifact("prompt", "prompt.yaml", Level.ITERATION, "classify", needed=True),

@@ -26,15 +26,15 @@ _REFUSED = 3
 _PROGRAM = "import sys; from workbench.readers.guarded import main; main(sys.argv[1:])"
 
 
-def scan_guarded(path: Path, options: Options, memory: int = MEMORY) -> Scan:
-    """Scan a workbook in a process whose memory (in bytes) and time are limited; raises ReadError."""
+def scan_guarded(path: Path, options: Options, memory: int = MEMORY, seconds: int = SECONDS) -> Scan:
+    """Scan a workbook in a process whose memory (in bytes) and processor time are limited; raises ReadError."""
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
         rows = Path(folder) / "rows.arrow"
-        asked = (str(path.absolute()), str(rows), json.dumps(asdict(options)), str(memory))
+        asked = (str(path.absolute()), str(rows), json.dumps(asdict(options)), str(memory), str(seconds))
         command = [sys.executable, "-c", _PROGRAM, *asked]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise _fault(path, done, memory)
+            raise _fault(path, done, memory, seconds)
         held = pa.memory_map(str(rows))  # stays readable when the folder is gone
     said: dict[str, Any] = json.loads(done.stdout)
     known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
@@ -49,11 +49,11 @@ def _tables(held: pa.MemoryMappedFile) -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
-def _fault(path: Path, done: subprocess.CompletedProcess[str], memory: int) -> ReadError:
+def _fault(path: Path, done: subprocess.CompletedProcess[str], memory: int, seconds: int) -> ReadError:
     if done.returncode == _REFUSED:
         return ReadError(**json.loads(done.stdout))
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        what = f"takes more than {SECONDS} s to open"
+        what = f"takes more than {seconds} s to open"
     elif done.returncode == -signal.SIGABRT or "MemoryError" in done.stderr:
         what = f"would take more than {memory >> 20:,} MB of memory"
     else:
@@ -65,8 +65,8 @@ def main(arguments: list[str]) -> None:
     """Scan the file of the first argument within the limits, leave its rows in the second and say the rest."""
     from workbench.readers.workbooks import scan_workbook
 
-    path, rows, options, memory = arguments
-    _limit(int(memory))
+    path, rows, options, memory, seconds = arguments
+    _limit(int(memory), int(seconds))
     try:
         said = _scan_into(scan_workbook, Path(path), Path(rows), Options(**json.loads(options)))
     except ReadError as fault:
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
     print(said)
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, seconds: int) -> None:
     if sys.platform == "win32":
         return
     import resource
@@ -83,7 +83,7 @@ def _limit(memory: int) -> None:
     pages = Path("/proc/self/statm")
     taken = int(pages.read_text().split()[0]) * resource.getpagesize() if pages.exists() else 1 << 30
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -43,6 +43,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/dispatcher.py
+	$(BIN)/python benchmarks/readers.py
 	$(BIN)/python benchmarks/labels_needed.py
 	$(BIN)/python benchmarks/prompt_quality.py
 	$(BIN)/python benchmarks/whole_run.py

@@ -71,10 +71,10 @@ def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
     """
     prompt, options = check(parameters, asks=False), parameters.ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    prepared = intake.Intake(options, pipeline, gold_column=parameters.validate_.gold_column)
+    prepared = intake.Intake(options, pipeline, store, gold_column=parameters.validate_.gold_column)
     for _ in prepared.parts():
         pass
-    return estimate(prepared.items(), prompt, parameters, store)
+    return estimate(pd.concat(prepared.items(), ignore_index=True), prompt, parameters, store)
 
 
 def classify_items(

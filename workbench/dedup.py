@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.registry import Registry
@@ -178,14 +180,22 @@ def item_ids(df: pd.DataFrame, columns: str | Iterable[str], strategy: str = "co
         raise UsageError(f"column {twice!r} stands more than once in the table.", hint="rename one of them.")
     fields = [_numbered(name, values) for name, values in compare(df, names).items()]
     codes, first = _combine([numbers for numbers, _ in fields], len(df))
-    parts = [[contents[number] for number in numbers[first]] for numbers, contents in fields]
-    hashes = [_hash(b"".join(content)) for content in zip(*parts, strict=True)] if fields else [_hash(b"")]
-    spread = pd.array(hashes, dtype="str").take(codes) if len(df) else pd.array([], dtype="str")
+    parts = [[contents[number] for number in numbers[first].tolist()] for numbers, contents in fields]
+    whole = parts[0] if len(parts) == 1 else [b"".join(content) for content in zip(*parts, strict=True)]
+    hashes = _as_hexadecimal(b"".join([_hash(content) for content in whole])) if fields else _as_hexadecimal(_hash(b""))
+    spread = pd.array(hashes.take(pa.array(codes)), dtype="str")
     return pd.Series(spread, index=df.index, name=ITEM_ID)
 
 
-def _hash(content: bytes) -> str:
-    return blake2b(content, digest_size=16, person=b"item").hexdigest()
+def _hash(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16, person=b"item").digest()
+
+
+def _as_hexadecimal(hashes: bytes) -> pa.Array:
+    """Write 128-bit hashes, one after the other, as an array of texts of 32 digits."""
+    offsets = np.arange(0, 2 * len(hashes) + 1, 32, dtype=np.int64)
+    digits = pa.py_buffer(hashes.hex().encode())
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, [None, pa.py_buffer(offsets), digits])
 
 
 def _content(name: str, text: str) -> bytes:
@@ -198,13 +208,30 @@ def _content(name: str, text: str) -> bytes:
     return b"%d:%d:%b%b" % (len(key), len(value), key, value)
 
 
+def _contents(name: str, texts: pa.Array) -> list[bytes]:
+    """Do the same for an array of texts at once."""
+    key, blob = name.encode("utf-8", "surrogatepass"), pa.large_binary()
+    values = texts.cast(blob)
+    sizes = pc.binary_length(values).cast(pa.large_string()).cast(blob)
+    ends = [pa.scalar(part, blob) for part in (b"%d:" % len(key), b":" + key, b"")]
+    written: list[bytes] = pc.binary_join_element_wise(ends[0], sizes, ends[1], values, ends[2]).to_pylist()
+    return written
+
+
 def _numbered(name: str, values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Number the distinct texts of a column; gives each row's number, and the content of each number."""
-    if not isinstance(values.dtype, pd.StringDtype):
-        values = _as_texts(values)
-    codes, distinct = pd.factorize(values)
-    contents = [_content(name, text) for text in distinct.tolist()]
-    return np.where(codes < 0, len(contents), codes), [*contents, b""]
+    if isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow":
+        encoded = _one_array(values).dictionary_encode()
+        contents = _contents(name, encoded.dictionary)
+        return encoded.indices.cast(pa.int64()).fill_null(len(contents)).to_numpy(), [*contents, b""]
+    codes, distinct = pd.factorize(values if isinstance(values.dtype, pd.StringDtype) else _as_texts(values))
+    written = [_content(name, text) for text in distinct.tolist()]
+    return np.where(codes < 0, len(written), codes), [*written, b""]
+
+
+def _one_array(values: pd.Series[Any]) -> pa.Array:
+    array = pa.array(values, from_pandas=True)
+    return (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).cast(pa.large_string())
 
 
 def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -247,3 +274,87 @@ def _make_room(df: pd.DataFrame, taken: list[str]) -> pd.DataFrame:
             names.add(new)
             renamed[name] = new
     return df.rename(columns=renamed)
+
+
+class ItemIndex:
+    """Numbers item ids in the order of their first appearance, batch after batch, and counts their rows.
+
+    An id is held as its 128 bits: about 30 bytes per item with the table that finds it (open addressing, at most half
+    full), whatever the texts are like.
+    """
+
+    def __init__(self) -> None:
+        self._keys = np.zeros((1024, 2), np.uint64)
+        self._slots = np.full(2048, -1, np.int32)
+        self._rows = np.zeros(1024, np.int64)
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Count the items."""
+        return self._count
+
+    @property
+    def n_rows(self) -> npt.NDArray[np.int64]:
+        """The rows of every item, by its number."""
+        return self._rows[: self._count]
+
+    def ids(self, start: int = 0, stop: int | None = None) -> pa.Array:
+        """Give the ids of the items with the numbers from `start` to `stop`."""
+        return _as_hexadecimal(self._keys[start : self._count if stop is None else stop].tobytes())
+
+    def add(self, ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
+        """Take the ids of a batch; gives the number of each. New ones are numbered on from the known ones."""
+        keys = _bits_of(_one_array(ids))
+        self._make_room_for(len(keys))
+        numbers, places = self._place(keys, self._count)
+        fresh = np.flatnonzero(numbers == self._count + np.arange(len(keys)))
+        renumbered = np.zeros(len(keys), np.int64)
+        renumbered[fresh] = self._count + np.arange(len(fresh))
+        new = numbers >= self._count
+        numbers[new] = renumbered[numbers[new] - self._count]
+        self._slots[places[fresh]] = numbers[fresh]
+        self._keys[self._count : self._count + len(fresh)] = keys[fresh]
+        self._count += len(fresh)
+        np.add.at(self._rows, numbers, 1)
+        return numbers
+
+    def _place(self, keys: npt.NDArray[np.uint64], base: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Find every key, or put it in as `base` + its position; gives the numbers and where they stand."""
+        self._keys[base : base + len(keys)] = keys
+        numbers = np.empty(len(keys), np.int64)
+        mask = len(self._slots) - 1
+        places = (keys[:, 0] & np.uint64(mask)).astype(np.int64)
+        looking = np.arange(len(keys))
+        while len(looking):
+            at = places[looking]
+            free = self._slots[at] < 0
+            self._slots[at[free][::-1]] = base + looking[free][::-1]  # of equal ones the first wins: it is written last
+            held = self._slots[at]
+            there, wanted = self._keys[held], keys[looking]
+            found = (there[:, 0] == wanted[:, 0]) & (there[:, 1] == wanted[:, 1])
+            numbers[looking[found]] = held[found]
+            looking = looking[~found]
+            places[looking] = (places[looking] + 1) & mask
+        return numbers, places
+
+    def _make_room_for(self, more: int) -> None:
+        needed = self._count + more
+        if needed > len(self._keys):
+            size = max(needed, 2 * len(self._keys))
+            self._keys, self._rows = (_longer(array, size) for array in (self._keys, self._rows))
+        if 2 * needed > len(self._slots):
+            self._slots = np.full(1 << (2 * needed).bit_length(), -1, np.int32)
+            self._place(self._keys[: self._count].copy(), 0)
+
+
+def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    grown = np.zeros((size, *array.shape[1:]), array.dtype)
+    grown[: len(array)] = array
+    return grown
+
+
+def _bits_of(ids: pa.Array) -> npt.NDArray[np.uint64]:
+    """Read ids of 32 hexadecimal digits as two 64-bit numbers each, shape (ids, 2)."""
+    offsets = np.frombuffer(ids.buffers()[1], np.int64)[ids.offset : ids.offset + len(ids) + 1]
+    digits = ids.buffers()[2][offsets[0] : offsets[-1]] if len(ids) else b""
+    return np.frombuffer(bytes.fromhex(bytes(digits).decode()), np.uint64).reshape(-1, 2)

@@ -61,7 +61,7 @@ class IngestSection(Section):
     """What is read, cleaned and merged."""
 
     input: Annotated[Texts, Field(min_length=1)]
-    """A file or a list of files."""
+    """Files, folders, patterns (`*.csv`), ZIP archives or URLs."""
     columns: Annotated[Texts, Field(min_length=1)]
     """The columns that are cleaned and classified."""
     sheet: str | int | None = None
@@ -82,6 +82,14 @@ class IngestSection(Section):
     """Column → values of the rows that are kept."""
     amount_column: str | None = None
     """A column whose sum an item stands for."""
+    exclude: Texts = []
+    """Patterns of files that are left out."""
+    on_error: Literal["skip", "stop"] = "skip"
+    """What becomes of the others when a file cannot be read: they are read (skip), or the run stops."""
+    engine: Literal["local", "dask"] = "local"
+    """Who reads and cleans: this process, or a Dask cluster."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler (`tcp://host:8786`); null = a cluster on this machine."""
 
     def reading(self) -> dict[str, Any]:
         """Give the options that the readers take."""

@@ -18,7 +18,6 @@ from workbench import (
     delivery,
     intake,
     llm,
-    readers,
     refinery,
     refining,
     repeating,
@@ -32,9 +31,9 @@ from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
-from workbench.runs import RunStore
+from workbench.runs import RunStore, write_json_list
 from workbench.search import Query
-from workbench.settings import find_file, shown
+from workbench.settings import shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
@@ -43,28 +42,19 @@ __all__ = [
     "with_verdicts",
 ]  # fmt: skip
 
-ALWAYS_FREE = {("run", "iterations"), ("run", "tracker"), ("run", "time_limit"), ("validate", "verdicts")} | {
-    ("classify", key)
-    for key in (
-        "concurrency",
-        "max_retries",
-        "requests_per_minute",
-        "tokens_per_minute",
-        "budget_usd",
-        "cache",
-        "mode",
-        "hedge",
-        "keep_raw",
-    )
-}
+ALWAYS_FREE = {
+    ("run", "iterations"), ("run", "tracker"), ("run", "time_limit"), ("validate", "verdicts"),
+    ("ingest", "engine"), ("ingest", "scheduler"),
+    *(("classify", key) for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute")),
+    *(("classify", key) for key in ("budget_usd", "cache", "mode", "hedge", "keep_raw")),
+}  # fmt: skip
 """Parameters that may differ whenever a run goes on; the others only until the stage that uses them is done."""
 
 
 def check(parameters: Parameters) -> None:
     """Find every mistake that can be found before a run starts; raises the UsageError or ReadError that names it."""
     ingest = parameters.ingest
-    for path in ingest.input:
-        readers.check(find_file(path))
+    intake.find(ingest)
     refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
     dedup.STRATEGIES.get(ingest.deduplication)
     sampling.STRATEGIES.get(parameters.validate_.strategy)
@@ -159,18 +149,18 @@ def ingest(parameters: Parameters, store: RunStore, *, run_id: str | None = None
 def _ingest(notes: Notes, parameters: Parameters) -> None:
     store, run_id, options = notes.store, notes.run.run_id, parameters.ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
-    prepared = intake.Intake(options, pipeline, gold_column=parameters.validate_.gold_column)
+    prepared = intake.Intake(options, pipeline, store, gold_column=parameters.validate_.gold_column)
     with store.writer(run_id, "rows") as rows:
-        for part in prepared.parts():
+        for part in prepared.parts(notes.progress):
             rows.write(part)
-            notes.progress(prepared.rows, None, f"{prepared.rows:,} rows read and cleaned")
-    items = prepared.items()
-    store.save(run_id, "items", items)
-    store.save(
-        run_id, "llm_input", {"entries": items.drop(columns=["n_rows", "amount"], errors="ignore").to_dict("records")}
-    )
+    with store.writer(run_id, "items") as items:
+        for batch in prepared.items():
+            items.write(batch)
+    write_json_list(store.path(run_id, "llm_input"), "entries", map(intake.as_entries, prepared.items()))
+    store.record(run_id, "llm_input")
     store.save(run_id, "schema", prepared.schema())
-    store.update_manifest(run_id, inputs=prepared.inputs(), pipeline=pipeline.version_fingerprint)
+    store.save(run_id, "files", prepared.files.table())
+    store.update_manifest(run_id, inputs=prepared.files.inputs(), pipeline=pipeline.version_fingerprint)
     notes.facts.update(prepared.facts())
 
 

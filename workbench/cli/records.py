@@ -32,7 +32,11 @@ def add(commands: Any) -> None:
     for parser in (show, compare, export, review):
         parser.add_argument("run", nargs="?", metavar="RUN", help="run id (default: the newest run)")
     compare.add_argument("iterations", nargs="*", type=int, metavar="A B", help="default: the last two")
-    export.add_argument("--to", required=True, metavar="FILE", help="a .xlsx, .csv, .parquet or .json file")
+    export.add_argument(
+        "--to", required=True, metavar="FILE", help="a .xlsx, .csv, .parquet or .json file, or a folder"
+    )
+    export.add_argument("--split-by", choices=("source_file",), help="a file per source, below the folder --to")
+    export.add_argument("--suffix", metavar="KIND", help="with --split-by: xlsx, csv, parquet or json for all files")
     export.add_argument(
         "--stage",
         choices=("ingest", "classify"),
@@ -119,7 +123,12 @@ def _export(options: argparse.Namespace) -> None:
     from workbench import delivery
 
     store = open_runs()
-    path, rows = delivery.export(store.get(run_id_of(options, store)), store, options.to, stage=options.stage)
+    run = store.get(run_id_of(options, store))
+    if options.split_by:
+        files = delivery.export_by_source(run, store, options.to, stage=options.stage, suffix=options.suffix)
+        print(f"{options.to}: {sum(rows for _, rows in files):,} rows in {len(files):,} files")
+        return
+    path, rows = delivery.export(run, store, options.to, stage=options.stage)
     print(f"{path}: {rows:,} rows")
 
 

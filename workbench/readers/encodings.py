@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import pyarrow as pa
+
 from workbench.errors import ReadError, nearest
 
 BLOCK = 1 << 20
 COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
 STRAY = "workbench-stray-bytes"
+QUOTE = ord('"')
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -146,13 +150,55 @@ def _strict(path: Path, encoding: str) -> TextFile:
 
 def _measured(file: TextFile) -> TextFile:
     """Go through the whole file: fails where it cannot be decoded, and counts NUL and quote characters."""
+    plain = file.encoding in ("utf-8", "utf-8-sig") and file.errors == "strict"
+    nuls, quotes = _counted_bytes(file.path) if plain else _counted_characters(file)
+    notes = (*file.notes, f"NUL characters removed: {nuls}") if nuls else file.notes
+    return TextFile(file.path, file.encoding, file.errors, nuls, quotes, notes)
+
+
+def _counted_characters(file: TextFile) -> tuple[int, int]:
     nuls = quotes = 0
     with file.path.open(encoding=file.encoding, errors=file.errors, newline="") as stream:
         while block := stream.read(BLOCK):
             nuls += block.count("\0")
             quotes += block.count('"')
-    notes = (*file.notes, f"NUL characters removed: {nuls}") if nuls else file.notes
-    return TextFile(file.path, file.encoding, file.errors, nuls, quotes, notes)
+    return nuls, quotes
+
+
+def _counted_bytes(path: Path) -> tuple[int, int]:
+    """Do the same for UTF-8, without making text of it."""
+    nuls = quotes = 0
+    held = b""
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            characters = np.frombuffer(block, np.uint8)
+            nuls += len(block) - int(np.count_nonzero(characters))
+            quotes += int(np.count_nonzero(characters == QUOTE))
+            whole = _whole_characters(block)
+            _check_utf8(held + block[:whole])
+            held = block[whole:]
+    _check_utf8(held)
+    return nuls, quotes
+
+
+def _whole_characters(block: bytes) -> int:
+    """Count the bytes before a character that may go on in the next block: it began in the last three bytes.
+
+    >>> [_whole_characters(text.encode()[:3]) for text in ("abc", "abñ", "a€", "ñña")]
+    [3, 2, 1, 2]
+    """
+    for back in range(1, min(4, len(block) + 1)):
+        if block[-back] >= 0xC0:
+            return len(block) - back
+    return len(block)
+
+
+def _check_utf8(block: bytes) -> None:
+    ends = pa.py_buffer(np.array([0, len(block)], np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, ends, pa.py_buffer(block)]).validate(full=True)
+    except pa.ArrowInvalid:
+        block.decode()  # says where
 
 
 def _utf16_without_mark(head: bytes) -> str | None:

@@ -22,8 +22,9 @@ from workbench.readers.columns import rows_table
 from workbench.readers.faults import FileFault, border
 from workbench.readers.formats import SUFFIXES, Options, ReadingOptions, Scan, scan
 from workbench.readers.places import is_url
-from workbench.readers.schema import ColumnSchema, FileSchema, SchemaReport, described
+from workbench.readers.schema import FileSchema, SchemaReport, described
 from workbench.readers.sources import Found, Source
+from workbench.readers.tallies import ColumnSchema
 
 SAMPLE_ROWS = 1_000
 HEAD_BYTES = 1 << 19

@@ -16,7 +16,7 @@ from workbench.errors import ReadError, UsageError
 from workbench.readers.archives import Opener
 from workbench.readers.columns import Column, as_frame, rows_table
 from workbench.readers.faults import FileFault, border
-from workbench.readers.formats import SUFFIXES, Format, Options, ReadingOptions, scan
+from workbench.readers.formats import SUFFIXES, Format, Options, ReadingOptions, Scan, scan
 from workbench.readers.places import is_url
 from workbench.readers.sources import Source
 
@@ -72,6 +72,7 @@ def read_sources(
     *,
     rows: int = BATCH_ROWS,
     on_fault: Callable[[FileFault], None] | None = None,
+    on_scan: Callable[[Source, Scan], None] | None = None,
     **options: Unpack[ReadingOptions],
 ) -> Iterator[Batch]:
     """Read many sources in batches of at most `rows` rows, in their order.
@@ -83,6 +84,7 @@ def read_sources(
         sources: from `find_sources`; those of an archive next to each other are read fastest.
         rows: rows of a batch; a batch has fewer where the columns change and at the end.
         on_fault: told of every source that cannot be read, and the others go on; null = the first fault is raised.
+        on_scan: told how a source is read, before its first batch; not of formats whose files are read by the thousand.
         **options: as for `read`, for every source.
 
     Raises:
@@ -90,26 +92,32 @@ def read_sources(
     """
     if rows < 1:
         raise UsageError(f"a batch of {rows} rows holds nothing.", hint="give rows=1 or more.")
-    return _batches(sources, rows, on_fault or _raise, Options(**options))
+    reader = _Reader(Options(**options), on_fault or _raise, on_scan or (lambda source, scanned: None))
+    return _batches(sources, rows, reader)
 
 
 def _raise(fault: FileFault) -> None:
     raise fault.error()
 
 
-def _batches(
-    sources: Iterable[Source], rows: int, on_fault: Callable[[FileFault], None], options: Options
-) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    options: Options
+    on_fault: Callable[[FileFault], None]
+    on_scan: Callable[[Source, Scan], None]
+
+
+def _batches(sources: Iterable[Source], rows: int, reader: _Reader) -> Iterator[Batch]:
     gathered = _Gathered(rows)
 
     def note(fault: FileFault, source: Source) -> None:
         gathered.done += 0 if fault.rows else source.size
-        on_fault(fault)
+        reader.on_fault(fault)
 
     with Opener() as opener:
         for form, group in groupby(sources, key=lambda source: SUFFIXES.get(_suffix(source))):
             several = list(group)
-            parts = _small(form, several, opener, note) if form.records else _scanned(several, opener, options, note)
+            parts = _small(form, several, opener, note) if form.records else _scanned(several, opener, reader, note)
             for part in parts:
                 yield from gathered.add(*part)
         yield from gathered.rest()
@@ -122,13 +130,14 @@ def _suffix(source: Source) -> str:
 _Note = Callable[[FileFault, Source], None]
 
 
-def _scanned(group: Iterable[Source], opener: Opener, options: Options, note: _Note) -> Iterator[_Part]:
+def _scanned(group: Iterable[Source], opener: Opener, reader: _Reader, note: _Note) -> Iterator[_Part]:
     """Give the parts of sources that are scanned first."""
     for source in group:
         given = 0
         try:
             with opener.on_disk(source.path, source.members) as path:
-                scanned = scan(path, options)
+                scanned = scan(path, reader.options)
+                reader.on_scan(source, scanned)
                 with border(source.name):
                     for table in scanned.tables():
                         yield table, scanned.columns, [_Piece(source, given + 1, table.num_rows, scanned.rows)]

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.errors import ReadError, UsageError
 from workbench.readers.archives import Opener
-from workbench.readers.columns import Column, Kind, frames
+from workbench.readers.columns import Kind, frames
 from workbench.readers.faults import border
 from workbench.readers.formats import Options, Scan, scan
+from workbench.readers.tallies import ColumnSchema, Tally, add_up, tallies
 
-SAMPLES = 5
-SAMPLE_CHARACTERS = 200
 BATCH_ROWS = 50_000
-
-_DAY, _MONTH = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
-_ZONE = r"(?:Z|GMT|UTC|[+-][0-9]{2}:?[0-9]{2}|(?i:[ap]\.?\s?m\.?))"
-_TIME = rf"(?:[T ]+[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]+)?)?\s?{_ZONE}?)?"
-DATE = "|".join(
-    rf"\A{pattern}{_TIME}\z"
-    for pattern in (
-        rf"[0-9]{{4}}-{_MONTH}-{_DAY}",
-        rf"[0-9]{{4}}/{_MONTH}/{_DAY}",
-        rf"(?:{_DAY}[/-]{_MONTH}|{_MONTH}[/-]{_DAY})[/-](?:[0-9]{{4}}|[0-9]{{2}})",
-        rf"{_DAY}\.{_MONTH}\.[0-9]{{4}}",
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnSchema:
-    """A column of a file."""
-
-    name: str
-    type: str
-    """text, integer, number, date, boolean or empty; a column of text whose values are all dates is a date."""
-    nulls: int
-    distinct: int
-    samples: list[Any]
-    """The first distinct values, at most 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,79 +188,40 @@ def _describe(path: str | Path, options: Options) -> FileSchema:
 
 def described(scanned: Scan, name: str, size: int, rows: int | None = None) -> FileSchema:
     """Describe a file that was scanned, by its first rows or by all; raises ReadError."""
-    tallies = [_Tally(column) for column in scanned.columns]
+    counted: dict[str, Tally] = {}
     seen = 0
     with border(scanned.path):
         for frame in frames(scanned.tables(), scanned.columns, min(rows or BATCH_ROWS, BATCH_ROWS)):
-            for tally in tallies:
-                tally.see(frame[tally.column.name])
+            add_up(counted, tallies(frame))
             seen += len(frame)
             if rows and seen >= rows:
                 break
+    return replace(file_schema(name, scanned, size, counted), rows_looked_at=seen if seen < scanned.rows else None)
+
+
+def file_schema(path: str, scanned: Scan, size: int, counted: Mapping[str, Tally] | None = None) -> FileSchema:
+    """Describe a file that was scanned and, where they were counted, the values of its columns.
+
+    Args:
+        path: what the file is called in the report.
+        scanned: how it was read.
+        size: its bytes.
+        counted: the tally of each column, in the order of the columns.
+    """
     return FileSchema(
-        path=name,
+        path=path,
         format=scanned.format,
         bytes=size,
         rows=scanned.rows,
         options=_options(scanned),
         sheets=list(scanned.sheets),
-        columns=[tally.schema() for tally in tallies],
+        columns=[tally.schema() for tally in (counted or {}).values()],
         ragged_rows=scanned.ragged_rows,
         nul_bytes=scanned.nul_bytes,
         error_cells=scanned.error_cells,
         notes=list(scanned.notes),
-        rows_looked_at=seen if seen < scanned.rows else None,
     )
 
 
 def _options(scanned: Scan) -> dict[str, Any]:
     return {name: getattr(scanned, name) for name in ("encoding", "delimiter", "sheet", "header_row")}
-
-
-class _Tally:
-    """Counts the values of a column, batch by batch; distinct values by their 64-bit hashes, 8 bytes each."""
-
-    def __init__(self, column: Column) -> None:
-        self.column = column
-        self._nulls = 0
-        self._hashes = np.array([], dtype="uint64")
-        self._waiting: list[np.ndarray[Any, Any]] = []
-        self._samples: dict[Any, None] = {}
-        self._dates = column.kind is Kind.TEXT
-
-    def see(self, values: pd.Series) -> None:
-        """Take in a batch."""
-        present = values.dropna()
-        self._nulls += len(values) - len(present)
-        distinct = present.drop_duplicates()
-        self._waiting.append(pd.util.hash_pandas_object(distinct, index=False).to_numpy())
-        if sum(map(len, self._waiting)) > max(10 * BATCH_ROWS, len(self._hashes)):
-            self._merge()
-        if len(self._samples) < SAMPLES:
-            self._samples.update(dict.fromkeys(distinct.head(SAMPLES).tolist()))
-        self._dates = self._dates and _all_dates(distinct)
-
-    def _merge(self) -> None:
-        self._hashes = np.unique(np.concatenate([self._hashes, *self._waiting]))
-        self._waiting = []
-
-    def schema(self) -> ColumnSchema:
-        """Give the result."""
-        self._merge()
-        kind = Kind.EMPTY if not self._samples else Kind.DATE if self._dates else self.column.kind
-        samples = list(map(_plain, self._samples))[:SAMPLES]
-        return ColumnSchema(self.column.name, kind.value, self._nulls, len(self._hashes), samples)
-
-
-def _all_dates(values: pd.Series) -> bool:
-    found = pc.match_substring_regex(pa.array(values, pa.string()), DATE)
-    return bool(pc.all(found, min_count=0).as_py())
-
-
-def _plain(value: Any) -> Any:
-    """Give a value as JSON has it, long texts shortened."""
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    if isinstance(value, str) and len(value) > SAMPLE_CHARACTERS:
-        return value[: SAMPLE_CHARACTERS - 1] + "…"
-    return value

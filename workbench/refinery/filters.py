@@ -21,6 +21,8 @@ def filter_rows(df: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     Raises ColumnNotFound.
     """
     require_columns(df, list(filters))
+    if not filters:
+        return df
     kept = pd.Series(True, index=df.index)
     for column, wanted in filters.items():
         kept &= _matches(texts_of(df[column]), wanted)

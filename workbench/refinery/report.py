@@ -65,21 +65,24 @@ class CleaningReport:
         return pd.DataFrame.from_dict(self.to_dict(), orient="index").rename_axis("column").reset_index()
 
 
-def cleaning_report(df: pd.DataFrame, columns: str | list[str]) -> CleaningReport:
-    """Count what cleaning did, from a table that has the clean columns already. Raises ColumnNotFound."""
+def cleaning_report(df: pd.DataFrame, columns: str | list[str], *, distinct: bool = True) -> CleaningReport:
+    """Count what cleaning did, from a table that has the clean columns already. Raises ColumnNotFound.
+
+    Without `distinct`, distinct values are not counted (None): the reports of several batches cannot add them up.
+    """
     names = as_names(columns)
     require_columns(df, [part for name in names for part in (name, clean_name(name))])
-    return CleaningReport({name: _report(texts_of(df[name]), df[clean_name(name)]) for name in names})
+    return CleaningReport({name: _report(texts_of(df[name]), df[clean_name(name)], distinct) for name in names})
 
 
-def _report(before: pd.Series[str], after: pd.Series[str]) -> ColumnReport:
+def _report(before: pd.Series[str], after: pd.Series[str], distinct: bool) -> ColumnReport:
     emptied = before.notna() & (before != "") & (after == "")
     return ColumnReport(
         rows=len(before),
         nulls=int(before.isna().sum()),
         changed=int((before.notna() & (before != after)).sum()),
-        distinct_before=int(before.nunique()),
-        distinct_after=int(after.nunique()),
+        distinct_before=int(before.nunique()) if distinct else None,
+        distinct_after=int(after.nunique()) if distinct else None,
         emptied=int(emptied.sum()),
         emptied_samples=tuple(before[emptied].drop_duplicates().head(SAMPLES)),
     )

@@ -41,6 +41,7 @@ class Artifact(NamedTuple):
 
 _TABLE = (
     Artifact("schema", "schema.json", Level.INGEST, "ingest", needed=True),
+    Artifact("files", "files.parquet", Level.INGEST, "ingest", counts=False),
     Artifact("rows", "rows.parquet", Level.INGEST, "ingest", needed=True),
     Artifact("items", "items.parquet", Level.INGEST, "ingest", needed=True),
     Artifact("search", "search.parquet", Level.INGEST, "ingest", counts=False),

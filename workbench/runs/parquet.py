@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.errors import StorageError
 from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial_path, remove
 
 BATCH_ROWS = 65_536
+MAX_WAITING = 2
+"""Batches that are held while they wait to be written."""
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
@@ -103,24 +108,29 @@ class BatchWriter:
     """Takes batches of rows; the columns of the file grow wider where a later batch does not fit those before.
 
     A column that comes later is null before; nulls take the type of what follows; integers and fractions become
-    fractions; anything else that differs becomes text.
+    fractions; anything else that differs becomes text. Writing goes on in a thread while the next batch is made; what
+    goes wrong there is raised by the next call.
     """
 
     def __init__(self, path: Path) -> None:
         """Touch nothing yet; the first batch opens the file."""
         self.path = path
         self.rows = 0
-        """Rows written so far."""
+        """Rows taken so far."""
         self._partial = partial_path(path)
         self._schema: Any = None
         self._writer: Any = None
+        self._coded: list[str] | bool = True
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="workbench-parquet")
+        self._waiting: deque[Future[None]] = deque()
 
     def write(self, batch: Any) -> None:
         """Add a batch: a frame, an arrow table or an arrow record batch. Raises StorageError."""
         with mapped_arrow(self.path):
             table = _decoded(self._as_table(batch))
-            self._open(table.schema)
-            self._writer.write_table(_fit(table, self._schema))
+            self._open(table)
+            self._settle(MAX_WAITING - 1)
+            self._waiting.append(self._thread.submit(self._writer.write_table, _fit(table, self._schema)))
         self.rows += table.num_rows
 
     def finish(self) -> None:
@@ -135,6 +145,7 @@ class BatchWriter:
         """Remove what is not complete."""
         with suppress(OSError, pa.ArrowException):  # the file goes anyway, and what went wrong before matters more
             self._close()
+        self._thread.shutdown()
         remove(self._partial)
 
     def _as_table(self, batch: Any) -> Any:
@@ -142,11 +153,17 @@ class BatchWriter:
             return to_table(batch, self.path)
         return pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
 
-    def _open(self, schema: Any) -> None:
+    def _settle(self, left: int = 0) -> None:
+        """Wait until at most so many batches are still to be written."""
+        while len(self._waiting) > left:
+            self._waiting.popleft().result()
+
+    def _open(self, table: Any) -> None:
+        schema = table.schema
         if self._schema is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._schema = schema
-            self._writer = pq.ParquetWriter(self._partial, schema)
+            self._schema, self._coded = schema, _repetitive(table)
+            self._writer = pq.ParquetWriter(self._partial, schema, use_dictionary=self._coded)
         elif not schema.equals(self._schema):
             wider = _join(self._schema, schema)
             if not wider.equals(self._schema):
@@ -157,7 +174,7 @@ class BatchWriter:
         self._close()
         narrow, self._partial = self._partial, partial_path(self.path)
         try:
-            self._writer = pq.ParquetWriter(self._partial, schema)
+            self._writer = pq.ParquetWriter(self._partial, schema, use_dictionary=self._coded)
             with pq.ParquetFile(narrow) as file:
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
                     self._writer.write_table(_fit(pa.Table.from_batches([batch]), schema))
@@ -166,9 +183,27 @@ class BatchWriter:
             remove(narrow)
 
     def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        try:
+            self._settle()
+        finally:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+
+
+def _repetitive(table: Any) -> list[str] | bool:
+    """Name the columns that are worth a dictionary in the file: all but texts that seldom repeat."""
+    if any(pa.types.is_nested(field.type) for field in table.schema):
+        return True
+    return [field.name for field in table.schema if not (_is_text(field.type) and _seldom_repeats(table[field.name]))]
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _seldom_repeats(values: Any) -> bool:
+    return bool(2 * pc.count_distinct(values).as_py() > len(values))
 
 
 def _decoded(table: Any) -> Any:

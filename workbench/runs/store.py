@@ -32,6 +32,7 @@ from workbench.runs.listing import list_frame
 from workbench.runs.locks import LOCK, STAGE_LOCK, file_lock, worker
 from workbench.runs.log import append_record, run_logger
 from workbench.runs.parquet import BATCH_ROWS, BatchWriter, batch_writer, read_batches
+from workbench.runs.parts import Parts
 from workbench.runs.rows import described, row_to_change
 from workbench.runs.schemas import Schemas
 from workbench.runs.values import now
@@ -252,6 +253,10 @@ class RunStore(Doors):
         with batch_writer(_table(self.path(run_id, name, iteration))) as writer:
             yield writer
         self.record(run_id, name, iteration)
+
+    def parts(self, settings: str) -> Parts:
+        """Give the prepared parts of inputs that runs share, made with settings of this fingerprint."""
+        return Parts(self.folder / ".cache" / "parts", settings)
 
     # ---- validations, answers, progress
 

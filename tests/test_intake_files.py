@@ -1,0 +1,238 @@
+"""Many files as one input: consolidated, merged across files, with faults told, and nothing read twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pandas as pd
+import pytest
+
+from workbench import delivery, workflow
+from workbench.errors import ColumnNotFound, ReadError, StageFailed
+from workbench.parameters import load_parameters
+from workbench.runs import open_store
+
+
+@pytest.fixture
+def folder(project):
+    """Three tables that go together only in part: a CSV, a JSON Lines file in a folder, a workbook."""
+    (project / "in" / "norte").mkdir(parents=True)
+    (project / "in" / "a.csv").write_text("Concepto,Importe,Clave\nTaxi,10,01\nTacos,20,02\ntaxi ,30,03\n")
+    lines = [{"Concepto": "Tacos!", "Importe": 1.5, "Fecha": "2024-01-31"}, {"Concepto": "Renta", "Importe": None}]
+    (project / "in" / "norte" / "b.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    table = pd.DataFrame({"Concepto": ["TAXI", "Hotel"], "Importe": ["5", "cinco"], "Clave": [7, 8]})
+    table.to_excel(project / "in" / "c.xlsx", index=False)
+    return project
+
+
+def ingest(*overrides, run_id="one", **more):
+    common = ["ingest.input=in", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
+    parameters = load_parameters("run.yaml", [*common, *overrides])
+    store = open_store()
+    run = workflow.ingest(parameters, store, run_id=run_id, **more)
+    return store, run, store.load(run_id, "rows"), store.facts(run_id, "ingest")
+
+
+def states(store, run_id="one"):
+    table = store.load(run_id, "files")
+    return dict(zip(table["name"], table["state"], strict=True))
+
+
+def test_all_rows_come_in_one_table_that_says_where_each_stood(folder):
+    _, _, rows, facts = ingest()
+    assert list(rows["source_file"]) == ["a.csv"] * 3 + ["c.xlsx"] * 2 + ["norte/b.jsonl"] * 2
+    assert list(rows["source_row"]) == [1, 2, 3, 1, 2, 1, 2]
+    assert list(rows["row_id"]) == list(range(7))
+    assert list(rows)[3:] == ["Concepto", "Importe", "Clave", "Fecha", "cleanConcepto", "item_id"]
+    assert rows["Fecha"].isna().tolist() == [True] * 5 + [False, True]
+    assert facts["columns_missing"] == {"Clave": 1, "Fecha": 2}
+
+
+def test_types_that_do_not_go_together_become_text_and_are_reported(folder):
+    _, _, rows, facts = ingest()
+    assert list(rows["Importe"])[:6] == ["10", "20", "30", "5", "cinco", "1.5"]
+    assert facts["type_conflicts"] == {
+        "Importe": {"integer": 1, "number": 1, "text": 1},
+        "Clave": {"integer": 1, "text": 1},
+    }
+    assert list(rows["Clave"])[:5] == ["01", "02", "03", "7", "8"]
+
+
+def test_items_are_merged_across_files(folder):
+    store, _, rows, facts = ingest()
+    items = store.load("one", "items")
+    assert dict(zip(items["cleanConcepto"], items["n_rows"], strict=True)) == {
+        "taxi": 3, "tacos": 2, "hotel": 1, "renta": 1,
+    }  # fmt: skip
+    assert (facts["rows"], facts["deduplicated_rows"], facts["files"]["read"]) == (7, 4, 3)
+    assert rows["item_id"].nunique() == 4
+
+
+@pytest.mark.parametrize("strategy", ["content_only", "aggressive", "preserve_all"])
+def test_a_strategy_means_the_same_in_one_file_and_across_files(folder, strategy):
+    table = pd.DataFrame({"Concepto": ["Taxi", "taxi", "Taxi", "Renta"], "Importe": [1, 1, 1, 2]})
+    for name, part in {"1.csv": table[:2], "2.csv": table[2:]}.items():
+        (folder / "parts").mkdir(exist_ok=True)
+        part.to_csv(folder / "parts" / name, index=False)
+    table.to_csv(folder / "whole.csv", index=False)
+    chosen = f"ingest.deduplication={strategy}"
+    _, _, parts, _ = ingest("ingest.input=parts", chosen)
+    _, _, whole, _ = ingest("ingest.input=whole.csv", chosen, run_id="two")
+    where = ["source_file", "source_row"]
+    pd.testing.assert_frame_equal(parts.drop(columns=where), whole.drop(columns=where))
+
+
+def test_a_bad_file_is_reported_and_does_not_stop_the_others(folder):
+    (folder / "in" / "bad.xlsx").write_bytes(b"PK\x03\x04 this is no workbook")
+    (folder / "in" / "other.csv").write_text("Texto\nTaxi\n")
+    store, _, rows, facts = ingest()
+    assert len(rows) == 7
+    reasons = {each["name"]: each["reason"] for each in facts["files"]["failures"]}
+    assert set(reasons) == {"bad.xlsx", "other.csv"}
+    assert "no column 'Concepto' in other.csv" in reasons["other.csv"]
+    assert states(store)["bad.xlsx"] == "failed"
+    assert [file["path"] for file in store.load("one", "schema")["files"] if file["fault"]] == list(reasons)
+
+
+def test_a_bad_file_stops_the_run_where_that_is_wanted_and_where_nothing_else_is_there(folder):
+    (folder / "in" / "other.csv").write_text("Texto\nTaxi\n")
+    with pytest.raises(ColumnNotFound, match=r"other\.csv"):
+        ingest("ingest.on_error=stop")
+    with pytest.raises(ColumnNotFound):
+        ingest("ingest.input=[in/other.csv]", run_id="two")
+    (folder / "empty").mkdir()
+    with pytest.raises(ReadError, match="holds no file that can be read"):
+        ingest("ingest.input=empty", run_id="three")
+    with pytest.raises(ReadError, match="in holds no file that can be read"):
+        ingest("ingest.exclude=['*']", run_id="four")
+
+
+def test_an_amount_column_that_no_file_has_is_named_before_work_is_done(folder):
+    with pytest.raises(ColumnNotFound, match="'Monto' in any of the 3 files"):
+        ingest("ingest.amount_column=Monto")
+
+
+def test_excluded_files_and_identical_files_are_told_of(folder):
+    (folder / "in" / "copia de a.csv").write_bytes((folder / "in" / "a.csv").read_bytes())
+    store, _, rows, facts = ingest("ingest.exclude=[c.xlsx]")
+    assert facts["files"]["excluded"] == ["c.xlsx"]
+    assert facts["files"]["identical"] == [["a.csv", "copia de a.csv"]]
+    assert len(rows) == 8
+    assert states(store)["c.xlsx"] == "excluded"
+
+
+def test_a_grown_folder_is_read_only_where_it_grew_and_the_rows_are_those_of_a_fresh_run(folder):
+    ingest()
+    (folder / "in" / "b.csv").write_text("Concepto,Importe\nGorra,9\nTaxi,1\n")
+    store, _, grown, facts = ingest(run_id="two")
+    assert (facts["files"]["read"], facts["files"]["kept"]) == (1, 3)
+    assert states(store, "two")["b.csv"] == "read"
+    for path in (folder / "runs" / ".cache").rglob("*.json"):
+        path.unlink()
+    _, _, fresh, facts = ingest(run_id="three")
+    assert (facts["files"]["read"], facts["files"]["kept"]) == (4, 0)
+    pd.testing.assert_frame_equal(grown, fresh)
+
+
+def test_other_settings_and_changed_bytes_are_prepared_anew(folder):
+    ingest()
+    assert ingest("ingest.pipeline=v1", run_id="two")[3]["files"]["kept"] == 0
+    (folder / "in" / "a.csv").write_text("Concepto,Importe,Clave\nTaxi,11,01\n")
+    assert ingest(run_id="three")[3]["files"]["kept"] == 2
+
+
+def test_a_killed_ingest_goes_on_with_the_files_that_were_finished(folder):
+    lines = "".join(f"Viaje {number} a la planta,{number}\n" for number in range(400_000))
+    (folder / "in" / "z.csv").write_text("Concepto,Importe\n" + lines)
+    program = (
+        "from workbench import workflow\nfrom workbench.parameters import load_parameters\n"
+        "from workbench.runs import open_store\n"
+        "workflow.ingest(load_parameters('run.yaml', ['ingest.input=in', 'ingest.filters={}', "
+        "'ingest.amount_column=null', 'validate.gold_column=null']), open_store(), run_id='one')"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: len(list((folder / "runs").glob(".cache/parts/*/*.json"))) == 3 or child.poll() is not None)
+    assert child.poll() is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    _, _, rows, facts = ingest()
+    assert (facts["files"]["read"], facts["files"]["kept"]) == (1, 3)
+    assert len(rows) == 400_007
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_file_that_is_gone_when_its_turn_comes_is_one_fault(folder):
+    target = folder / "in" / "gone.csv"
+    target.symlink_to(folder / "nowhere.csv")
+    _, _, rows, facts = ingest()
+    assert len(rows) == 7
+    assert facts["files"]["failed"] == 1
+
+
+def test_members_of_an_archive_are_sources_like_files(folder):
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for path in sorted((folder / "in").rglob("*.*")):
+            archive.write(path, path.relative_to(folder / "in"))
+    _, _, rows, _ = ingest("ingest.input=all.zip")
+    assert set(rows["source_file"]) == {"all.zip/a.csv", "all.zip/c.xlsx", "all.zip/norte/b.jsonl"}
+
+
+def test_every_file_gets_its_rows_back_with_their_answers(folder, loop):
+    common = ["ingest.input=in", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
+    store = open_store()
+    run = loop(load_parameters("run.yaml", [*common, "run.iterations=1"]), store)
+    classified = store.load("one", "classified")
+    assert list(classified)[:2] == ["source_file", "source_row"]
+    files = dict(delivery.export_by_source(run, store, folder / "out", suffix="csv"))
+    names = {path.relative_to(folder / "out").as_posix(): rows for path, rows in files.items()}
+    assert names == {"a.csv": 3, "c.csv": 2, "norte/b.csv": 2}
+    first = pd.read_csv(folder / "out" / "a.csv", dtype=str)
+    assert list(first)[:4] == ["Concepto", "Importe", "Clave", "category"]
+    assert list(first["Concepto"]) == ["Taxi", "Tacos", "taxi "]
+    assert first["category"].tolist() == classified["category"].tolist()[:3]
+
+
+def test_progress_tells_bytes_rows_and_pace(folder):
+    lines = "".join(f"Viaje {number} a la planta de Monterrey,{number}\n" for number in range(120_000))
+    (folder / "big.csv").write_text("Concepto,Importe\n" + lines)
+    said = []
+    ingest("ingest.input=big.csv", show=said.append)
+    assert said[0].startswith("50,000 rows read and cleaned, ")
+    assert "rows/s" in said[0] and "left" in said[0]
+    assert said[-1].startswith("120,000 rows read and cleaned")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_without_space_the_run_stops_and_what_was_prepared_is_kept(folder):
+    lines = "".join(f"Viaje {number} a la planta,{number}\n" for number in range(100_000))
+    (folder / "in" / "z.csv").write_text("Concepto,Importe\n" + lines)
+    program = (
+        "import resource, sys\nfrom workbench import workflow\nfrom workbench.errors import StorageError\n"
+        "from workbench.parameters import load_parameters\nfrom workbench.runs import open_store\n"
+        "store = open_store()\n"
+        "parameters = load_parameters('run.yaml', ['ingest.input=in', 'ingest.filters={}', "
+        "'ingest.amount_column=null', 'validate.gold_column=null'])\n"
+        "run = workflow.start(parameters, store, run_id='one')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try: workflow.ingest(parameters, store, run_id='one')\n"
+        "except StorageError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "cannot write" in done.stdout
+    assert len(list((folder / "runs").glob(".cache/parts/*/*.json"))) == 3
+    assert ingest()[3]["files"]["kept"] == 3
+
+
+def test_an_unknown_scheduler_is_a_clear_error(folder):
+    with pytest.raises(StageFailed, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        ingest("ingest.engine=dask", "ingest.scheduler=tcp://127.0.0.1:9")

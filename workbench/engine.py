@@ -1,0 +1,110 @@
+"""Where work on parts is done: in threads of this process, or on the workers of a Dask cluster.
+
+The function is the same in both cases, and results come in the order of the parts, so nothing depends on the choice.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from workbench.errors import MissingExtra, StageFailed, UsageError, WorkbenchError, nearest
+
+ENGINES = ("local", "dask")
+THREADS = min(4, os.cpu_count() or 1)
+CONNECT_SECONDS = 20
+
+P = TypeVar("P")
+R = TypeVar("R")
+Submit = Callable[[Callable[[P], R], P], Any]
+"""Hands a part to whoever works; what comes back gives its result by `.result()`."""
+
+
+def map_parts(
+    function: Callable[[P], R], parts: Iterable[P], engine: str = "local", scheduler: str | None = None
+) -> Iterator[R]:
+    """Apply a function to every part; results come in the order of the parts, and few parts are held at once.
+
+    Args:
+        function: what is done; for Dask, it and the parts must be picklable.
+        parts: taken one after the other, only as fast as they are worked off.
+        engine: local (threads of this process) or dask.
+        scheduler: address of a Dask scheduler, such as `tcp://host:8786`; null = a cluster on this machine.
+
+    Raises:
+        UsageError: there is no such engine; MissingExtra: Dask is not installed.
+        StageFailed: the scheduler cannot be reached, or its workers die again and again.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}.", hint=nearest(engine, ENGINES))
+    with _threads() if engine == "local" else _dask(scheduler) as (submit, width):
+        waiting: deque[Any] = deque()
+        try:
+            for part in parts:
+                waiting.append(submit(function, part))
+                if len(waiting) >= width:
+                    yield _result(waiting.popleft())
+            while waiting:
+                yield _result(waiting.popleft())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@contextmanager
+def _threads() -> Iterator[tuple[Submit[Any, Any], int]]:
+    if THREADS == 1:
+        yield _at_once, 1
+        return
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="workbench-part") as pool:
+        yield pool.submit, THREADS + 1
+
+
+def _at_once(function: Callable[[P], R], part: P) -> Future[R]:
+    done: Future[R] = Future()
+    done.set_result(function(part))
+    return done
+
+
+@contextmanager
+def _dask(scheduler: str | None) -> Iterator[tuple[Submit[Any, Any], int]]:
+    """Connect to a scheduler; a part travels inside its task, so that another worker can take it over."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtra("Dask is not installed.", hint="pip install 'datainspector-workbench[dask]'") from None
+    try:
+        client: Any = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        raise StageFailed(
+            f"no Dask scheduler answers at {scheduler}: {str(error).splitlines()[0]}",
+            hint="start one with `dask scheduler`, or leave ingest.scheduler out for a cluster on this machine.",
+        ) from None
+    with client:
+        workers = sum(client.nthreads().values()) or 1
+
+        def submit(function: Callable[[P], R], part: P) -> Any:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Sending large graph")
+                return client.submit(function, part, pure=False)
+
+        yield submit, workers + 1
+
+
+def _result(future: Any) -> Any:
+    try:
+        return future.result()
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "distributed":
+            raise
+        raise StageFailed(
+            f"the Dask cluster gave up: {str(error).splitlines()[0]}",
+            hint="look at the log of its workers: most often their memory is too small.",
+        ) from None

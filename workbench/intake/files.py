@@ -1,0 +1,147 @@
+"""The files of an input: which are read, which cannot be and why, which are left out, which are twice there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from workbench import readers
+from workbench.engine import THREADS
+from workbench.errors import ReadError, WorkbenchError
+from workbench.intake.lots import Fault, Hashed, by_the_thousand
+from workbench.parameters import IngestSection
+from workbench.readers import Found, Source
+from workbench.settings import find_file
+
+SHOWN = 100
+"""Files that a record lists one by one; `files.parquet` has them all."""
+
+
+def find(options: IngestSection) -> Found:
+    """Find what is to be read, without reading it; raises ReadError where there is nothing."""
+    found = _look(options, options.exclude)
+    if found.faults and (options.on_error == "stop" or not found.sources):
+        raise found.faults[0].error()
+    if not found.sources:
+        raise ReadError("nothing is left to read.", hint=f"ingest.exclude leaves every file out: {options.exclude}.")
+    return found
+
+
+def _look(options: IngestSection, exclude: Sequence[str]) -> Found:
+    inputs = [path if "://" in path else str(find_file(path)) for path in options.input]
+    return readers.find_sources(inputs, exclude=exclude)
+
+
+class FileList:
+    """The files of one run."""
+
+    def __init__(self, found: Found, options: IngestSection) -> None:
+        self.sources = found.sources
+        self.faults = [Fault(fault.name, fault.error()) for fault in found.faults]
+        self.kept: set[str] = set()
+        """SHA-256 of the files that an earlier run had read."""
+        self._options = options
+        self._passed_over = found.passed_over
+        self._hashes: dict[str, str] = {}
+        self._rows: dict[str, int] = {}
+
+    @property
+    def is_one_table(self) -> bool:
+        """Say whether there is but one file, and it is no invoice or other record."""
+        return len(self.sources) == 1 and not self.faults and self.sources[0].kind not in by_the_thousand()
+
+    def failed(self, fault: Fault) -> None:
+        """Note that a file could not be used; raises its error where that is to stop the run."""
+        self.faults.append(fault)
+        if self._options.on_error == "stop":
+            raise fault.error
+
+    def read(self, source: Source, rows: int) -> None:
+        """Note that a file was read."""
+        self._rows[source.name] = rows
+
+    def start_hashing(self, source: Source) -> Future[str]:
+        """Work the SHA-256 of a file out while it is read."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="workbench-hash")
+        future = pool.submit(self._hash, source)
+        pool.shutdown(wait=False)
+        return future
+
+    def hash_all(self) -> list[Hashed]:
+        """Give the files with their SHA-256; one that cannot be read becomes a fault."""
+        archives = [list(group) for _, group in groupby(self.sources, key=lambda source: source.path)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for faults in pool.map(self._hash_archive, archives):
+                for fault in faults:
+                    self.failed(fault)
+        return [(self._hashes[s.name], s) for s in self.sources if s.name in self._hashes]
+
+    def _hash_archive(self, sources: list[Source]) -> list[Fault]:
+        faults = []
+        with readers.Opener() as opener:
+            for source in sources:
+                try:
+                    self._hash(source, opener)
+                except WorkbenchError as error:
+                    faults.append(Fault(source.name, error))
+        return faults
+
+    def _hash(self, source: Source, opener: Any = None) -> str:
+        self._hashes[source.name] = source.fingerprint(opener)
+        return self._hashes[source.name]
+
+    def identical(self) -> list[list[str]]:
+        """Name the files that are the same byte for byte."""
+        names = defaultdict(list)
+        for name in self._rows:
+            names[self._hashes[name]].append(name)
+        return [group for group in names.values() if len(group) > 1]
+
+    def excluded(self) -> list[str]:
+        """Name the files that `ingest.exclude` leaves out."""
+        if not self._options.exclude:
+            return []
+        known = {(source.path, source.members) for source in self.sources}
+        return [s.name for s in _look(self._options, ()).sources if (s.path, s.members) not in known]
+
+    def table(self) -> pd.DataFrame:
+        """List every file: name, kind, bytes, rows, state, reason, sha256.
+
+        A state is read, kept (an earlier run had read it), failed, excluded or passed over.
+        """
+        reasons = {fault.name: str(fault.error) for fault in self.faults}
+        rows: list[tuple[Any, ...]] = []
+        for source in self.sources:
+            sha = self._hashes.get(source.name)
+            state = "failed" if source.name in reasons else "kept" if sha in self.kept else "read"
+            count = self._rows.get(source.name)
+            rows.append((source.name, source.kind, source.size, count, state, reasons.pop(source.name, None), sha))
+        rows += [(name, None, None, None, "failed", reason, None) for name, reason in reasons.items()]
+        rows += [(name, None, None, None, "excluded", "ingest.exclude", None) for name in self.excluded()]
+        rows += [(name, None, None, None, "passed over", "no format claims it", None) for name in self._passed_over]
+        columns = ["name", "kind", "bytes", "rows", "state", "reason", "sha256"]
+        return pd.DataFrame(rows, columns=columns).astype({"bytes": "Int64", "rows": "Int64"})
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """Name the files with their SHA-256, for run.json; of very many, the first."""
+        return [
+            {"path": s.name if s.members else s.path, "sha256": self._hashes.get(s.name), "bytes": s.size}
+            for s in self.sources[:SHOWN]
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Tell how many files were read, and of the others which and why not."""
+        states = self.table()["state"].value_counts()
+        counted = {state.replace(" ", "_"): int(states.get(state, 0)) for state in ("read", "kept", "passed over")}
+        failed = [fault.to_dict() for fault in self.faults[:SHOWN]]
+        return counted | {
+            "failed": len(self.faults),
+            "failures": failed,
+            "excluded": self.excluded()[:SHOWN],
+            "identical": self.identical()[:SHOWN],
+        }

@@ -1,0 +1,141 @@
+"""Many sources: which are prepared together, and how a part is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from workbench import readers
+from workbench.errors import ColumnNotFound, ReadError, WorkbenchError
+from workbench.intake.counts import Counts
+from workbench.intake.partition import Preparation
+from workbench.readers import FileFault, Source
+from workbench.runs import Parts
+
+BATCH_ROWS = 50_000
+LOT_BYTES = 32 << 20
+LOT_SOURCES = 2_000
+"""Files that hold a record each, such as invoices, are prepared together, up to so many."""
+
+Hashed = tuple[str, Source]
+"""A source and the SHA-256 of its bytes."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A source that could not be used, and why."""
+
+    name: str
+    error: WorkbenchError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data for JSON."""
+        return {"name": self.name, "reason": self.error.message, "hint": self.error.hint}
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Sources that are prepared together."""
+
+    sources: tuple[Hashed, ...]
+
+    @property
+    def name(self) -> str:
+        """Name the part that it becomes, by its content."""
+        return hashlib.blake2b(" ".join(sha for sha, _ in self.sources).encode(), digest_size=16).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Count its bytes."""
+        return sum(source.size for _, source in self.sources)
+
+
+def by_the_thousand() -> set[str]:
+    """Name the kinds of files that hold a record each."""
+    forms = [readers.SUFFIXES.get(suffix) for suffix in readers.SUFFIXES]
+    return {form.name for form in forms if form.records is not None}
+
+
+def make_lots(sources: Iterable[Hashed]) -> Iterator[Lot]:
+    """Put sources together: a table alone, files that hold a record each by the hundred."""
+    records = by_the_thousand()
+    for together, group in groupby(sources, key=lambda pair: pair[1].kind in records):
+        held: list[Hashed] = []
+        for sha, source in group:
+            full = len(held) >= LOT_SOURCES or sum(each.size for _, each in held) + source.size > LOT_BYTES
+            if held and (full or not together):
+                yield Lot(tuple(held))
+                held = []
+            held.append((sha, _reachable(source)))
+        yield Lot(tuple(held))
+
+
+def _reachable(source: Source) -> Source:
+    """Name a source so that a process that works elsewhere finds it too."""
+    return source if "://" in source.path else replace(source, path=os.path.abspath(source.path))  # noqa: PTH100
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a lot: the facts of its part, and the sources that could not be used."""
+
+    lot: Lot
+    facts: dict[str, Any]
+    """Empty where no source could be used."""
+    faults: tuple[Fault, ...] = ()
+
+
+class _NothingRead(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class MakePart:
+    """Reads, cleans and keeps a lot, wherever it is called."""
+
+    preparation: Preparation
+    parts: Parts
+
+    def __call__(self, lot: Lot) -> Made:
+        """Make the part of a lot; a source that cannot be used is told of, and the others make the part.
+
+        Raises StorageError where the part cannot be written.
+        """
+        faults: list[Fault] = []
+        facts: dict[str, Any] = {}
+        try:
+            self._write(lot, faults, facts)
+        except _NothingRead:
+            pass
+        except (ReadError, ColumnNotFound) as error:
+            faults = [Fault(source.name, error) for _, source in lot.sources]
+        return Made(lot, facts, tuple(faults))
+
+    def _write(self, lot: Lot, faults: list[Fault], facts: dict[str, Any]) -> None:
+        def note(fault: FileFault) -> None:
+            faults.append(Fault(fault.name, fault.error()))
+
+        counts = Counts()
+        sources = [source for _, source in lot.sources]
+        with self.parts.writer(lot.name, facts) as writer:
+            for batch in read(sources, self.preparation, note, counts):
+                prepared = self.preparation(batch)
+                writer.write(prepared.rows.drop(columns="row_id"))
+                counts.add(prepared)
+            if not counts.rows or (faults and len(sources) == 1):
+                raise _NothingRead
+            failed = {fault.name for fault in faults}
+            facts |= counts.facts([(sha, source) for sha, source in lot.sources if source.name not in failed])
+
+
+def read(
+    sources: Sequence[Source], preparation: Preparation, on_fault: Callable[[FileFault], None] | None, counts: Counts
+) -> Iterator[readers.Batch]:
+    """Read sources in batches, as the parameters say."""
+    return readers.read_sources(
+        sources, rows=BATCH_ROWS, on_fault=on_fault, on_scan=counts.scanned, **preparation.options.reading()
+    )

@@ -1,0 +1,112 @@
+"""What is done with one batch of rows, wherever the batch is: in this process, in a thread, or on a Dask worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from workbench import dedup, readers, refinery
+from workbench.errors import ColumnNotFound, nearest
+from workbench.parameters import IngestSection
+from workbench.records import clean_name
+from workbench.refinery import Pipeline
+
+ROW_COLUMNS = ("row_id", "source_file", "source_row", "item_id")
+PART_VERSION = 1
+"""Goes up when parts that were prepared by earlier code may no longer be used."""
+
+
+def partition(frame: pd.DataFrame, options: IngestSection, pipeline: Pipeline) -> pd.DataFrame:
+    """Clean one batch and give every row its item id; a row that the filters leave out has none.
+
+    Args:
+        frame: original columns, plus `row_id`, which tells rows apart under preserve_all.
+        options: columns, filters and the deduplication strategy.
+        pipeline: the cleaning pipeline.
+
+    Returns:
+        The rows in order with `clean<Column>` columns and `item_id` added.
+    """
+    cleaned = pipeline.clean_frame(frame, options.columns)
+    kept = refinery.filter_rows(cleaned, options.filters)
+    compared = kept if options.deduplication == "preserve_all" else kept.drop(columns="row_id")
+    ids = dedup.item_ids(compared, [clean_name(column) for column in options.columns], options.deduplication)
+    return cleaned.assign(item_id=ids.reindex(cleaned.index))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch that was prepared, and what was counted on the way."""
+
+    rows: pd.DataFrame
+    """`row_id`, the original columns under the names they are stored as, the clean columns and `item_id`."""
+    source_file: pd.Series[str]
+    source_row: pd.Series[int]
+    stored_as: dict[str, str]
+    """Original column → its name in `rows`."""
+    cleaning: refinery.CleaningReport
+    unmatched: dict[str, list[Any]]
+    """Values of the filters that no row has."""
+    tallies: dict[str, readers.Tally]
+    bytes_done: int
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How batches are prepared: plain data, which travels to other processes."""
+
+    options: IngestSection
+    pipeline: Pipeline
+
+    @cached_property
+    def clean_columns(self) -> list[str]:
+        """Name the clean columns."""
+        return [clean_name(column) for column in self.options.columns]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Say in 16 hexadecimal digits what the result depends on, besides the rows."""
+        wanted = {"columns", "filters", "deduplication"}
+        facts = [self.options.model_dump(mode="json", include=wanted), self.options.reading()]
+        text = json.dumps([*facts, self.pipeline.version_fingerprint, PART_VERSION], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def __call__(self, batch: readers.Batch) -> Prepared:
+        """Prepare one batch; raises ColumnNotFound where a column is missing that every row must have."""
+        self._require(batch)
+        frame, stored_as = self._stored_names(batch.frame)
+        first = int(batch.frame.index[0])
+        frame.insert(0, "row_id", range(first, first + len(frame)))
+        rows = partition(frame, self.options, self.pipeline)
+        kept = rows[rows["item_id"].notna()] if self.options.filters else rows
+        is_whole = first == 0 and bool(batch.finished)
+        return Prepared(
+            rows=rows,
+            source_file=batch.source_file,
+            source_row=batch.source_row,
+            stored_as=stored_as,
+            cleaning=refinery.cleaning_report(kept, self.options.columns, distinct=is_whole),
+            unmatched=refinery.unmatched_filter_values(rows, self.options.filters),
+            tallies=readers.tallies(batch.frame),
+            bytes_done=batch.bytes_done,
+        )
+
+    def _require(self, batch: readers.Batch) -> None:
+        wanted = [("ingest.columns", name) for name in self.options.columns]
+        for parameter, column in [*wanted, *(("ingest.filters", name) for name in self.options.filters)]:
+            if column not in batch.frame.columns:
+                raise ColumnNotFound(
+                    f"there is no column {column!r} in {batch.source_file.iloc[0]} ({parameter}).",
+                    hint=nearest(column, batch.frame.columns),
+                )
+
+    def _stored_names(self, batch: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Rename the original columns that would clash with our own, and say how."""
+        taken = {*ROW_COLUMNS, *self.clean_columns}
+        stored_as = {name: f"{name}_original" if name in taken else name for name in batch.columns}
+        return batch.rename(columns=stored_as), stored_as

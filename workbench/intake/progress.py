@@ -1,0 +1,45 @@
+"""How far reading is, in words: rows, bytes, pace and what is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Meter:
+    """Tells how far reading is: rows, bytes of how many, rows a second, the time that is left."""
+
+    def __init__(self, total: int, tell: Callable[[int, int, str], None]) -> None:
+        """Start the clock; `total` are the bytes of all sources."""
+        self.total = total
+        self.done = 0
+        """Bytes that need not be read: they were before."""
+        self.rows = 0
+        self._tell = tell
+        self._start = time.monotonic()
+        self._before: int | None = None
+
+    def show(self, done: int, rows: int) -> None:
+        """Tell how many bytes and rows are done."""
+        if self._before is None:
+            self._before = self.done
+        self.done, self.rows = done, rows
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        read = max(done - self._before, 1)
+        left = seconds * (self.total - done) / read
+        self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left))
+
+
+def describe(done: int, total: int, rows: int, rate: float, left: float) -> str:
+    """Word how far reading is.
+
+    >>> describe(190_000_000, 608_000_000, 1_250_000, 512_345.6, 5.4)
+    '1,250,000 rows read and cleaned, 190 of 608 MB, 512,000 rows/s, 5 s left'
+    >>> describe(1200, 1200, 50, 9000, 0)
+    '50 rows read and cleaned'
+    """
+    text = f"{rows:,} rows read and cleaned"
+    if total < 1_000_000 or done >= total:
+        return text
+    minutes = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return f"{text}, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {round(rate, -3):,.0f} rows/s, {minutes} left"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.widgets.cleaning import CleaningPreview
     from workbench.widgets.explorer import IterationExplorer
     from workbench.widgets.files import FilePicker
+    from workbench.widgets.history import RunHistory
     from workbench.widgets.monitor import ClassificationMonitor
     from workbench.widgets.progress import ProgressLine
     from workbench.widgets.prompts import PromptEditor
@@ -24,6 +25,7 @@ __all__ = [
     "IterationExplorer",
     "ProgressLine",
     "PromptEditor",
+    "RunHistory",
     "Workbench",
 ]
 _MODULES = {
@@ -33,6 +35,7 @@ _MODULES = {
     "IterationExplorer": "explorer",
     "ProgressLine": "progress",
     "PromptEditor": "prompts",
+    "RunHistory": "history",
     "Workbench": "tabs",
 }
 

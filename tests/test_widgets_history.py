@@ -33,7 +33,7 @@ def test_runs_are_listed_opened_compared_and_run_again(store):
     panel = RunHistory(store=store)
     assert "<td>one</td>" in panel.still() and "nan" not in panel.still().lower()
     panel._run.value = "one"
-    assert "report.html" in panel._details.value
+    assert "href='/files/runs/one/report.html'" in panel._details.value
     panel._other.value = "two"
     assert "run.seed" in panel._details.value
     panel.rerun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from typing import Any
 
 import ipywidgets as w
@@ -120,5 +121,6 @@ def _files(store: RunStore, run_id: str) -> str:
     paths = [path for name in FILES if (path := store.path(run_id, name)).is_file()]
     paths += sorted(folder.glob("*/[0-9][0-9]_*.ipynb"))
     names = [html.escape(shown(path)) for path in paths]
-    links = (f"<li><a href='{name}' target='_blank'>{name}</a></li>" for name in names)
+    served = f"{os.environ.get('JUPYTERHUB_SERVICE_PREFIX', '/')}files/"  # where Jupyter serves the project's files
+    links = (f"<li><a href='{served}{name}' target='_blank'>{name}</a></li>" for name in names)
     return f"<ul>{''.join(links)}</ul>" if paths else "<p class='wb-soft'>It has written nothing to open yet.</p>"

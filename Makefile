@@ -1,6 +1,6 @@
 # make demo   the main job on the shipped example        make test   checks and tests, as CI runs them
 # make check  style, types, layers, notebooks            make lab    the notebooks in JupyterLab
-# make review the newest run's review sheet              make bench  the benchmarks
+# make review the newest run's review dashboard           make bench  the benchmarks
 # make lock   write the lock anew                        make clean  remove what was installed and cached
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ help:
 demo: $(VENV)/.core
 	$(BIN)/workbench run parameters/demo.yaml
 
-test: check
+test: check $(VENV)/.browser
 	$(RUN) pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
@@ -35,7 +35,7 @@ check: $(VENV)/.dev
 lab: $(VENV)/.lab
 	$(BIN)/workbench lab
 
-review: $(VENV)/.core
+review: $(VENV)/.review
 	$(BIN)/workbench review
 
 bench: $(VENV)/.bench
@@ -71,6 +71,18 @@ $(VENV)/.dev: $(VENV)/.core
 $(VENV)/.lab: $(VENV)/.core
 	@echo "Installing JupyterLab …"
 	@$(RUN) pip install --quiet --editable '.[lab]'
+	@touch $@
+
+$(VENV)/.review: $(VENV)/.core
+	@echo "Installing the review dashboard …"
+	@$(RUN) pip install --quiet --editable '.[review]'
+	@touch $@
+
+# The dashboard's tests drive a real browser; without one they are skipped. Only Debian's root can install it.
+$(VENV)/.browser: $(VENV)/.dev
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing chromium …"; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null || true; fi
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core

@@ -158,8 +158,10 @@ def test_a_run_without_truth_waits_and_says_how_to_go_on(project, capsys):
     assert "awaiting review" in printed
     assert "review.xlsx" in printed
     assert "workbench run run.yaml --run-id one --resume" in printed
-    assert run("review", "one") == 0
-    assert "review.xlsx" in capsys.readouterr().out
+    assert "workbench review one" in printed
+    assert run("export", "one", "--sample", "sheet.xlsx") == 0
+    assert "10 items" in capsys.readouterr().out
+    assert run("export", "one", "--sample", "sheet.csv") == 2
 
 
 def test_a_runs_folder_that_cannot_be_made_is_one_line(project, capsys, monkeypatch):

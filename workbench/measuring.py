@@ -39,33 +39,33 @@ def measure(notes: Notes, classified: dict[str, Any] | None = None) -> None:
     `classified` is what the classification has to say (`processing`, `judge`); without it, what it said then stands.
     """
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    classified = classified or store.load(run_id, "metrics", iteration)
-    predictions = store.load(run_id, "predictions", iteration)
-    prompt, items = prompt_of(notes.run, store, iteration), store.load(run_id, "items")
-    shown = shown_items(notes.run, store, iteration)
-    accuracy = metrics.measure_accuracy(
-        store.validations(run_id),
-        predictions,
-        iteration=iteration,
-        example_item_ids=shown,
-        design=_design(notes.run, store),
-        items=items,
-    )
-    measured = metrics.iteration_metrics(
-        predictions,
-        items,
-        accuracy=accuracy,
-        processing=classified["processing"],
-    )
-    measured["judge"] = classified.get("judge")
-    target = parameters_of(notes.run).validate_.target_precision
-    measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
-    measured["errors_left"] = metrics.errors_left(store.validations(run_id), predictions, shown)
+    measured = measured_now(notes.run, store, iteration, classified)
     store.save(run_id, "metrics", measured, iteration)
     notes.tracker.log(tracking.iteration_metrics(measured, iteration))
     if iteration > 1:
         store.save(run_id, "comparison", compare(notes.run, store, iteration - 1, iteration), iteration)
-    _note_history(notes, prompt, measured)
+    _note_history(notes, prompt_of(notes.run, store, iteration), measured)
+
+
+def measured_now(run: Run, store: RunStore, iteration: int, classified: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Measure an iteration with the verdicts there are, writing nothing; gives what metrics.json holds."""
+    classified = classified or store.load(run.run_id, "metrics", iteration)
+    predictions, items = store.load(run.run_id, "predictions", iteration), store.load(run.run_id, "items")
+    validations, shown = store.validations(run.run_id), shown_items(run, store, iteration)
+    accuracy = metrics.measure_accuracy(
+        validations,
+        predictions,
+        iteration=iteration,
+        example_item_ids=shown,
+        design=_design(run, store),
+        items=items,
+    )
+    measured = metrics.iteration_metrics(predictions, items, accuracy=accuracy, processing=classified["processing"])
+    measured["judge"] = classified.get("judge")
+    target = parameters_of(run).validate_.target_precision
+    measured["calibration"] = metrics.calibrate(accuracy.judged, predictions, items, target)
+    measured["errors_left"] = metrics.errors_left(validations, predictions, shown)
+    return measured
 
 
 def shown_items(run: Run, store: RunStore, iteration: int, candidate: llm.Prompt | None = None) -> list[str]:

@@ -165,8 +165,7 @@ def skeleton(text: str) -> str:
     >>> skeleton("4x4 - 12")
     '4x4 - 12'
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    plain = fold(text)
     words = {_singular(word) for word in _WORD.findall(plain) if len(word) >= _SHORTEST_WORD and word.isalpha()}
     return " ".join(sorted(words)) or " ".join(plain.split())
 
@@ -187,6 +186,16 @@ def pool_of(clean_text: str) -> Pool:
     if share < 0.5:
         return Pool.PROMPT
     return Pool.DEV if share < 0.7 else Pool.HOLDOUT
+
+
+def fold(text: str) -> str:
+    """Take case and accents away.
+
+    >>> fold("INSTALACIÓN Año")
+    'instalacion ano'
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
 def clean_text(fields: Iterable[str | None]) -> str:

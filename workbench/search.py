@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
-from workbench.records import CLEAN_PREFIX, clean_name, clean_text
+from workbench.records import CLEAN_PREFIX, clean_name, clean_text, fold
 
 __all__ = ["Hits", "Query", "SearchIndex", "fold", "highlight", "prepare"]
 
@@ -62,16 +61,6 @@ class Hits:
     total: int
     """Items on all pages."""
     searched_fields: list[str]
-
-
-def fold(text: str) -> str:
-    """Take case and accents away.
-
-    >>> fold("INSTALACIÓN Año")
-    'instalacion ano'
-    """
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
 def highlight(text: str, words: Sequence[str]) -> str:

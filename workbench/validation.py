@@ -140,10 +140,15 @@ def write_review_sheets(run: Run, store: RunStore, iteration: int) -> None:
     if asked["overlap"].any() and parameters_of(run).validate_.gold_column is None:
         sheets["second_review_sheet"] = asked[asked["overlap"]].reset_index(drop=True)
     for name, rows in sheets.items():
-        review.write_review_sheet(
-            store.path(run.run_id, name, iteration),
-            rows,
-            store.load(run.run_id, "items"),
-            prompt_of(run, store, iteration).category_names,
-            language=language(),
-        )
+        write_sheet(run, store, iteration, store.path(run.run_id, name, iteration), rows)
+
+
+def write_sheet(run: Run, store: RunStore, iteration: int, to: Path, asked: pd.DataFrame) -> None:
+    """Write a sheet that a reviewer fills in."""
+    review.write_review_sheet(
+        to,
+        asked,
+        store.load(run.run_id, "items"),
+        prompt_of(run, store, iteration).category_names,
+        language=language(),
+    )

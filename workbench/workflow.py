@@ -31,15 +31,16 @@ from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
+from workbench.reviewing import newest_iteration
 from workbench.runs import RunStore, write_json_list
 from workbench.search import Query
 from workbench.settings import shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Again", "Step", "check", "classify", "compare", "estimate", "ingest", "next_step", "offer_review", "parameters_of",
-    "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of", "validate",
-    "with_verdicts",
+    "Again", "Step", "check", "classify", "compare", "estimate", "export_sample", "ingest", "next_step",
+    "parameters_of", "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of",
+    "validate", "with_verdicts",
 ]  # fmt: skip
 
 ALWAYS_FREE = {
@@ -130,9 +131,11 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
     sheet = shown(store.path(run.run_id, "review_sheet", iteration))
     if store.has(run.run_id, "second_review_sheet", iteration):
         sheet += ", and let a second reviewer fill in review_second.xlsx beside it,"
+    asked = len(validation.asked_about(store, run.run_id, iteration))
     return (
-        f"{len(store.load(run.run_id, 'sample', iteration))} items await a review: fill in the coloured columns of"
-        f" {sheet}, save it, and go on with --run-id {run.run_id} --resume."
+        f"{asked} items await a review: open the dashboard by `workbench review"
+        f" {run.run_id}`, or fill in the coloured columns of {sheet} and save it; then go on with --run-id {run.run_id}"
+        " --resume."
     )
 
 
@@ -262,16 +265,17 @@ def refine(
     return perform(Notes(store, run, step, show), needs, lambda notes: refining.refine(notes, parameters))
 
 
-def offer_review(run: Run, store: RunStore, iteration: int | None = None) -> str:
-    """Make sure that there is a review sheet for an iteration's sample; says where it lies and how to hand it back."""
-    iteration = iteration or store.newest(run.run_id, "sample")
-    if not iteration or not store.has(run.run_id, "sample", iteration):
-        raise UsageError(
-            f"run {run.run_id!r} has no sample to review yet.", hint="classify it first: `workbench run … --resume`."
-        )
-    if not store.has(run.run_id, "review_sheet", iteration):
-        validation.write_review_sheets(run, store, iteration)
-    return review_advice(run, store, iteration)
+def export_sample(run: Run, store: RunStore, to: str | Path) -> tuple[Path, int]:
+    """Write the newest sample as a sheet that a reviewer fills in; gives the path and the number of items.
+
+    Raises UsageError where there is no sample or the file is no .xlsx, StorageError where it cannot be written.
+    """
+    if Path(to).suffix.lower() != ".xlsx":
+        raise UsageError(f"{to} is no .xlsx file.", hint="the sheet has drop-downs, which only a workbook keeps.")
+    iteration = newest_iteration(run, store)
+    asked = validation.asked_about(store, run.run_id, iteration)
+    validation.write_sheet(run, store, iteration, Path(to), asked)
+    return Path(to), len(asked)
 
 
 def reviewed(run: Run, store: RunStore, iteration: int) -> pd.DataFrame:

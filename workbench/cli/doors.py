@@ -1,4 +1,4 @@
-"""The commands that open something: lab."""
+"""The commands that open something in a browser: review, lab."""
 
 from __future__ import annotations
 
@@ -7,14 +7,35 @@ import contextlib
 import sys
 from typing import Any
 
-from workbench.cli.parts import command
+from workbench.cli.parts import command, open_runs, run_id_of
 
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
+    review = command(commands, "review", _review, "open the review dashboard and print a personal link per reviewer")
+    review.add_argument("run", nargs="?", metavar="RUN", help="run id (default: the newest run)")
+    review.add_argument(
+        "--reviewer", action="append", metavar="NAME", help="who reviews (default: you); may be repeated"
+    )
+    review.add_argument("--host", default="127.0.0.1", metavar="IP", help="address to listen on (default: %(default)s)")
+    review.add_argument("--port", type=int, metavar="P", help="port to listen on (default: 8866, or the next free one)")
+    review.add_argument("--iteration", type=int, metavar="N", help="default: the newest with a sample")
+    review.add_argument("--no-browser", action="store_true", help="only print the links")
     lab = command(commands, "lab", _lab, "open the notebooks in JupyterLab")
     lab.add_argument("--port", type=int, metavar="P", help="port to listen on")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _review(options: argparse.Namespace) -> None:
+    from workbench import reviewing
+    from workbench.widgets import launcher
+
+    store = open_runs()
+    run = store.get(run_id_of(options, store))
+    iteration = options.iteration or reviewing.newest_iteration(run, store)
+    doors = launcher.Doors(launcher.reviewer_names(options.reviewer), options.host, options.port)
+    launcher.review(run, store, iteration, doors, browser=not options.no_browser)
+    print(reviewing.take_in(run, store, iteration))
 
 
 def _lab(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The commands that look at runs: runs, show, compare, search, export, review."""
+"""The commands that look at runs: runs, show, compare, search, export."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def add(commands: Any) -> None:
     search.add_argument("--page", type=int, default=1, metavar="P", help="which page (default: %(default)s)")
     search.add_argument("--limit", type=int, default=50, metavar="L", help="items per page (default: %(default)s)")
     export = command(commands, "export", _export, "write the rows of a run, with their answers, to a file")
-    review = command(commands, "review", _review, "write the review sheet of a run and say how to hand it back")
-    for parser in (show, compare, export, review):
+    for parser in (show, compare, export):
         parser.add_argument("run", nargs="?", metavar="RUN", help="run id (default: the newest run)")
     compare.add_argument("iterations", nargs="*", type=int, metavar="A B", help="default: the last two")
-    export.add_argument(
-        "--to", required=True, metavar="FILE", help="a .xlsx, .csv, .parquet or .json file, or a folder"
+    what = export.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", metavar="FILE", help="a .xlsx, .csv, .parquet or .json file, or a folder")
+    what.add_argument(
+        "--sample", metavar="FILE.xlsx", help="write the newest sample as a sheet for a reviewer to fill in"
     )
     export.add_argument("--split-by", choices=("source_file",), help="a file per source, below the folder --to")
     export.add_argument("--suffix", metavar="KIND", help="with --split-by: xlsx, csv, parquet or json for all files")
@@ -45,7 +46,6 @@ def add(commands: Any) -> None:
     )
     show.add_argument("--follow", action="store_true", help="print its progress until nobody works on it any more")
     show.add_argument("--verify", action="store_true", help="check every file against what was written")
-    review.add_argument("--iteration", type=int, metavar="N", help="default: the newest")
     for parser in (runs, show, compare, search):
         parser.add_argument("--json", action="store_true", help="print as JSON")
 
@@ -120,21 +120,16 @@ def _search(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from workbench import delivery
+    from workbench import delivery, workflow
 
     store = open_runs()
     run = store.get(run_id_of(options, store))
-    if options.split_by:
+    if options.sample:
+        path, rows = workflow.export_sample(run, store, options.sample)
+        print(f"{path}: {rows:,} items; fill it in, then workbench validate PARAMETERS.yaml --from {path}")
+    elif options.split_by:
         files = delivery.export_by_source(run, store, options.to, stage=options.stage, suffix=options.suffix)
         print(f"{options.to}: {sum(rows for _, rows in files):,} rows in {len(files):,} files")
-        return
-    path, rows = delivery.export(run, store, options.to, stage=options.stage)
-    print(f"{path}: {rows:,} rows")
-
-
-def _review(options: argparse.Namespace) -> None:
-    from workbench import workflow
-
-    store = open_runs()
-    run = store.get(run_id_of(options, store))
-    print(workflow.offer_review(run, store, options.iteration))
+    else:
+        path, rows = delivery.export(run, store, options.to, stage=options.stage)
+        print(f"{path}: {rows:,} rows")

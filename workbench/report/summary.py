@@ -65,7 +65,7 @@ def _next(store: RunStore, run_id: str, state: RunState) -> list[tuple[str, str]
     ]
     if state == RunState.AWAITING_REVIEW:
         sheet = shown(store.path(run_id, "review_sheet", store.newest(run_id, "sample")))
-        places.append(("review", f"fill in {sheet}, save it, then"))
+        places.append(("review", f"workbench review {run_id}, or fill in {sheet} and save it; then"))
         places.append(("go on", f"workbench run PARAMETERS.yaml --run-id {run_id} --resume"))
     elif state == RunState.FINISHED:
         places.append(("check more by hand", f"workbench review {run_id}"))

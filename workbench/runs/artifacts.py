@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pandas as pd
 
 from workbench.errors import StorageError
 
@@ -185,6 +184,8 @@ def to_json(value: Any, indent: bool = False) -> str:
 
 def _plain(value: Any) -> Any:
     """Give the plain form of one value that JSON does not know."""
+    import pandas as pd  # rarely needed here, and a reviewer's kernel does without it
+
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, set | frozenset):

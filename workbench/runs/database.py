@@ -7,11 +7,13 @@ is the default; PostgreSQL comes by URL. The columns carry the names of the fiel
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,8 +68,12 @@ class Transaction:
 
     def rows(self, table: str, **where: object) -> list[dict[str, Any]]:
         """Give the rows whose columns have these values, in no particular order."""
-        query = sa.select(METADATA.tables[table]).where(*_conditions(table, where))
-        return [dict(row) for row in self.connection.execute(query).mappings()]
+        query = _select(table, tuple((name, value is None) for name, value in where.items()))
+        return [dict(row) for row in self.connection.execute(query, storable(where)).mappings()]
+
+    def query(self, sql: str, **values: object) -> list[dict[str, Any]]:
+        """Give the rows of a SELECT, with `:name` for each value; it must read alike on SQLite and PostgreSQL."""
+        return [dict(row) for row in self.connection.execute(_text(sql), storable(values)).mappings()]
 
     def row_to_change(self, table: str, **where: object) -> dict[str, Any] | None:
         """Give the one row whose columns have these values; nobody else changes it until this transaction ends."""
@@ -83,6 +89,11 @@ class Transaction:
             query = sa.select(target).where(target.c[column].in_(wanted[start : start + KEYS_PER_QUERY]))
             yield from (dict(row) for row in self.connection.execute(query).mappings())
 
+    def rows_in_review(self, review: Mapping[str, object], items: Iterable[str]) -> list[dict[str, Any]]:
+        """Give the rows of a review's items."""
+        found = self.rows_in("review_items", "item_id", items)
+        return [row for row in found if all(row[name] == value for name, value in review.items())]
+
     def insert_new(self, table: str, row: Mapping[str, Any]) -> bool:
         """Add a row unless its key is taken; say whether it was added."""
         keys = _keys(table)
@@ -97,9 +108,7 @@ class Transaction:
         keys = _keys(table)
         # All writers touch rows in the same order, so that no two wait for each other.
         rows = sorted(rows, key=lambda row: [row[key] for key in keys])
-        insert = self._insert(table)
-        changed = {name: insert.excluded[name] for name in METADATA.tables[table].c.keys() if name not in keys}  # noqa: SIM118
-        statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+        statement = _upsert(self.connection.dialect.name, table)
         self.connection.execute(statement, [storable(row) for row in rows])
 
     def update(self, table: str, values: Mapping[str, Any], **where: object) -> int:
@@ -296,7 +305,25 @@ def _file_number(path: str) -> tuple[int, int] | None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     """Take the write lock at once, since a reader that turns into a writer is refused without waiting."""
     writes = connection.get_execution_options().get("workbench_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not writes:
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # SQLite waits ever longer, and lets others in meanwhile
+    try:
+        _begin_writing(connection, time.monotonic() + BUSY_SECONDS)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}")
+
+
+def _begin_writing(connection: Any, deadline: float) -> None:
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, 0.005))
 
 
 def _place(url: sa.URL) -> str:
@@ -314,6 +341,26 @@ def _explain(where: str, error: SQLAlchemyError) -> WorkbenchError:
     found = (hint for words, hint in _HINTS if any(word in cause.lower() for word in words))
     hint = next(found, "check that the database is there and may be written (WORKBENCH_DATABASE_URL).")
     return StorageError(f"{where} does not play along: {cause}.", hint=hint)
+
+
+@cache
+def _select(table: str, names: tuple[tuple[str, bool], ...]) -> sa.Select[Any]:
+    """Write the query for rows whose columns have given values, or none: once, since writing it takes the longest."""
+    columns = METADATA.tables[table].c
+    where = (columns[name].is_(None) if is_null else columns[name] == sa.bindparam(name) for name, is_null in names)
+    return sa.select(METADATA.tables[table]).where(*where)
+
+
+@lru_cache
+def _text(sql: str) -> sa.TextClause:
+    return sa.text(sql)
+
+
+@cache
+def _upsert(dialect: str, table: str) -> Any:
+    insert, keys = _INSERTS[dialect](METADATA.tables[table]), _keys(table)
+    changed = {name: insert.excluded[name] for name in METADATA.tables[table].c.keys() if name not in keys}  # noqa: SIM118
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def _keys(table: str) -> list[str]:

@@ -132,6 +132,88 @@ sa.Table(
     sa.Column("state_snapshot", sa.JSON, nullable=False),
 )
 
+sa.Table(
+    "reviews",
+    METADATA,
+    _of_run(),
+    sa.Column("iteration", sa.Integer, primary_key=True),
+    sa.Column("prepared_from", sa.String, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
+    sa.Column("results", sa.Text, nullable=False),
+    sa.Column("results_from", sa.String, nullable=False),
+)
+_REVIEW_ITEMS = sa.Table(
+    "review_items",
+    METADATA,
+    _of_run(),
+    sa.Column("iteration", sa.Integer, primary_key=True),
+    sa.Column("item_id", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    sa.Column("money", sa.Float, nullable=False),
+    sa.Column("changed", sa.Integer, nullable=False),
+    sa.Column("wanted", sa.Integer, nullable=False),
+    sa.Column("open", sa.Integer, nullable=False),
+    sa.Column("disputed", sa.Integer, nullable=False),
+    sa.Column("blind", sa.Integer, nullable=False),
+    sa.Column("revision", sa.String, nullable=False),
+    sa.Column("alike", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("card", sa.Text, nullable=False),
+)
+for _name, _columns, _part in (
+    ("position", ("position",), "position IS NOT NULL AND open > 0"),
+    ("score", ("score", "position"), "position IS NOT NULL AND open > 0"),
+    ("rows", ("n_rows", "position"), "position IS NOT NULL AND open > 0"),
+    ("money", ("money", "position"), "position IS NOT NULL AND open > 0"),
+    ("sampled", ("open",), "position IS NOT NULL"),
+    ("alike", ("alike", "category"), "alike <> ''"),
+):
+    sa.Index(
+        f"review_items_by_{_name}",
+        *(_REVIEW_ITEMS.c[column] for column in ("run_id", "iteration", *_columns)),
+        sqlite_where=sa.text(_part),
+        postgresql_where=sa.text(_part),
+    )
+_REVIEW_DECISIONS = sa.Table(
+    "review_decisions",
+    METADATA,
+    _of_run(),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("batch", sa.String, nullable=False),
+    sa.Column("iteration", sa.Integer, nullable=False),
+    sa.Column("item_id", sa.String, nullable=False),
+    sa.Column("reviewer", sa.String, nullable=False),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("corrected_category", sa.Text),
+    sa.Column("user_notes", sa.Text, nullable=False),
+    sa.Column("revision", sa.String, nullable=False),
+    sa.Column("decided_at", sa.String, nullable=False),
+    sa.Column("undone_by", sa.String),
+    sa.Column("replaced", sa.Text),
+    sa.Index("review_decisions_by_item", "run_id", "iteration", "item_id"),
+    sa.Index("review_decisions_by_reviewer", "run_id", "iteration", "reviewer", "decided_at"),
+)
+sa.Table(
+    "review_seats",
+    METADATA,
+    _of_run(),
+    sa.Column("iteration", sa.Integer, primary_key=True),
+    sa.Column("reviewer", sa.String, primary_key=True),
+    sa.Column("item_id", sa.String),
+    sa.Column("claimed_until", sa.String, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+)
+
+
+def _review_tables(connection: sa.Connection) -> None:
+    names = ("reviews", "review_items", "review_decisions", "review_seats")
+    METADATA.create_all(connection, tables=[METADATA.tables[name] for name in names])
+
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
@@ -139,6 +221,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("003_checksums", partial(METADATA.tables["checksums"].create, checkfirst=True)),
     ("004_sessions", partial(METADATA.tables["sessions"].create, checkfirst=True)),
     ("005_batch_pipelines", partial(METADATA.tables["batch_pipelines"].create, checkfirst=True)),
+    ("006_review_tables", _review_tables),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

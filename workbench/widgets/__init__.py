@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.widgets.monitor import ClassificationMonitor
     from workbench.widgets.progress import ProgressLine
     from workbench.widgets.prompts import PromptEditor
+    from workbench.widgets.review import ReviewCard, open_review
     from workbench.widgets.tabs import Workbench
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "IterationExplorer",
     "ProgressLine",
     "PromptEditor",
+    "ReviewCard",
     "RunHistory",
     "Workbench",
+    "open_review",
 ]
 _MODULES = {
     "ClassificationMonitor": "monitor",
@@ -35,8 +38,10 @@ _MODULES = {
     "IterationExplorer": "explorer",
     "ProgressLine": "progress",
     "PromptEditor": "prompts",
+    "ReviewCard": "review",
     "RunHistory": "history",
     "Workbench": "tabs",
+    "open_review": "review",
 }
 
 

@@ -1,0 +1,94 @@
+// Groups: items that are nearly the same, or share category and keyword; decided together, after a preview.
+
+function groupsView(app, main) {
+  const t = app.t, state = (app.groups ??= { category: "", keyword: "" });
+  const list = h("div", { class: "group-list" }), members = h("div", { class: "members" });
+  const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])],
+    { "aria-label": t("category") });
+  const keyword = h("input", { type: "search", value: state.keyword, "aria-label": t("keyword"), placeholder: t("keyword") });
+  const form = h("form", {
+    class: "filters", onsubmit: (event) => {
+      event.preventDefault();
+      Object.assign(state, { category: category.value, keyword: keyword.value });
+      if (category.value || keyword.value.trim()) look({ category: category.value, keyword: keyword.value });
+    },
+  }, h("label", {}, h("span", {}, t("category")), category), h("label", {}, h("span", {}, t("keyword")), keyword),
+  h("button", { class: "act" }, t("show_items")));
+  main.replaceChildren(h("p", { class: "lead" }, t("groups_lead")), form, h("div", { class: "cols" }, list, members));
+
+  function look(what) {
+    state.what = what;
+    members.replaceChildren(h("p", { class: "quiet-text" }, t("loading")));
+    app.wire.send("members", what, (reply) => {
+      if (!reply.error) members.replaceChildren(groupMembers(app, reply.items, () => { refresh(); look(what); }));
+    });
+  }
+  function refresh() {
+    app.wire.send("groups", {}, (reply) => {
+      if (reply.error) return;
+      list.replaceChildren(h("h2", {}, t("nearly_same")),
+        reply.groups.length ? h("ul", {}, reply.groups.map((group) => groupButton(app, group, look))) : h("p", {}, t("no_groups")));
+    });
+  }
+  refresh();
+  if (state.what) look(state.what);
+  return { keys: { z: () => undo(app) } };
+}
+
+function groupButton(app, group, look) {
+  return h("li", {}, h("button", {
+    class: "group", onclick: (event) => {
+      event.currentTarget.closest("ul").querySelectorAll("[aria-current]").forEach((node) => node.removeAttribute("aria-current"));
+      event.currentTarget.setAttribute("aria-current", "true");
+      look({ alike: group.alike, category: group.category });
+    },
+  }, h("span", { class: "text" }, Object.values(group.fields).filter(Boolean).join(" | ")),
+  h("span", { class: "about" }, `${group.category} · ${app.t("n_items", { n: app.n.whole(group.items) })} · ${app.t("n_rows", { n: app.n.whole(group.n_rows) })}`)));
+}
+
+function groupMembers(app, items, done) {
+  const t = app.t;
+  if (!items.length) return h("p", {}, t("group_empty"));
+  const boxes = items.map((item) => h("input", { type: "checkbox", checked: true, "aria-label": Object.values(item.fields).join(" "), onchange: () => count() }));
+  const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); count(); } });
+  const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => count() });
+  const preview = h("div", { class: "preview", role: "status" });
+  const accept = h("button", { class: "act primary", onclick: () => ask("accept") }), correct = h("button", { class: "act", onclick: () => ask("choose") });
+  const chosen = () => items.filter((_, k) => boxes[k].checked);
+
+  function count() {
+    const n = chosen().length;
+    all.checked = n === items.length;
+    all.indeterminate = n > 0 && n < items.length;
+    accept.replaceChildren(t("accept_n", { n }));
+    correct.replaceChildren(t("correct_n", { n, category: target.value }));
+    accept.disabled = correct.disabled = !n;
+    preview.replaceChildren();
+  }
+  // What will change, in words and numbers, before anything does.
+  function ask(verdict) {
+    const picked = chosen(), rows = picked.reduce((sum, item) => sum + item.n_rows, 0), from = {};
+    picked.forEach((item) => { from[item.category] = (from[item.category] || 0) + 1; });
+    const changes = Object.entries(from).map(([name, n]) => h("li", {}, verdict === "accept" || name === target.value
+      ? t("stays", { n, category: name }) : t("becomes", { n, category: name, to: target.value })));
+    const yes = h("button", { class: "act primary", onclick: () => store(verdict, picked, yes) }, t("do_it"));
+    preview.replaceChildren(h("p", {}, t("preview", { n: picked.length, rows: app.n.whole(rows) })), h("ul", {}, changes), yes,
+      h("button", { class: "act", onclick: () => preview.replaceChildren() }, t("cancel")));
+    yes.focus();
+  }
+  function store(verdict, picked, button) {
+    button.disabled = true;
+    app.wire.keep("decide_many", { verdict, category: target.value, items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
+      if (reply.error) return;
+      app.progress = reply.progress;
+      app.say(t(reply.outcome === "stale" ? "group_stale" : "group_stored", { n: picked.length }));
+      done();
+    });
+  }
+  count();
+  return h("div", {},
+    h("div", { class: "scroll" }, table(t("group_items"), [all, t("text"), t("category"), t("score"), t("rows")],
+      items.map((item, k) => [boxes[k], Object.values(item.fields).filter(Boolean).join(" | "), item.category, scorePill(app, item.score), app.n.whole(item.n_rows)]))),
+    h("div", { class: "actions" }, accept, h("label", {}, h("span", {}, t("correct_to")), target), correct,
+      h("span", { class: "gap" }), h("button", { class: "act", onclick: () => undo(app) }, t("undo"), h("kbd", { "aria-hidden": "true" }, "Z"))), preview);
+}

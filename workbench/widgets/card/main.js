@@ -1,0 +1,91 @@
+// The review: four views over one connection. All state that matters is in the kernel's database.
+
+const VIEWS = { queue: queueView, groups: groupsView, search: searchView, results: resultsView };
+const VIEW_KEYS = { q: "queue", g: "groups", f: "search", r: "results" };
+
+function makeApp(model) {
+  const start = model.get("start");
+  const app = {
+    about: start.about, reviewer: start.reviewer, texts: start.texts, item: start.item, progress: start.progress,
+    view: start.place.view || "queue", filters: start.place.filters || {}, note: start.place.note || {},
+    lang: start.place.lang || start.lang, theme: start.place.theme || "auto",
+    pending: null, page: 0, typed: "", stamps: [], told: "",
+  };
+  app.speak = () => { app.t = translator(app.texts, app.lang); app.n = numbers(app.lang); };
+  app.speak();
+  return app;
+}
+
+function header(app) {
+  const tabs = Object.entries(VIEW_KEYS).map(([key, view]) =>
+    h("button", {
+      class: "tab", role: "tab", id: `tab-${view}`, "aria-selected": String(app.view === view), "aria-keyshortcuts": key,
+      onclick: () => app.open(view),
+    }, app.t(`view_${view}`), h("kbd", { "aria-hidden": "true" }, key.toUpperCase())));
+  const other = app.lang === "es" ? "en" : "es", themes = { auto: "dark", dark: "light", light: "auto" };
+  return h("header", { class: "bar" },
+    h("div", { class: "who" }, h("h1", {}, app.t("title")),
+      h("span", { class: "run" }, `${app.about.run} · ${app.t("iteration", { n: app.about.iteration })}`)),
+    h("nav", { class: "tabs", role: "tablist", "aria-label": app.t("views") }, tabs),
+    h("div", { class: "tools" },
+      h("span", { class: "reviewer", title: app.t("you_are") }, app.reviewer),
+      h("button", { class: "quiet", lang: other, onclick: () => app.set({ lang: other }) }, other === "es" ? "Español" : "English"),
+      h("button", { class: "quiet", "aria-label": app.t("theme"), onclick: () => app.set({ theme: themes[app.theme] }) }, app.t(`theme_${app.theme}`))));
+}
+
+function render({ model, el }) {
+  const app = makeApp(model);
+  const bar = h("div"), main = h("main", { class: "view", tabIndex: -1 });
+  const offline = h("div", { class: "offline", role: "alert", hidden: true });
+  const trouble = h("div", { class: "trouble", role: "alert", hidden: true });
+  const live = h("p", { class: "live", role: "status", "aria-live": "polite" });
+  const root = h("section", { class: "wbr" }, bar, offline, trouble, main, live);
+  el.append(root);
+
+  app.say = (text) => { live.textContent = text; };
+  app.failed = (code) => {
+    trouble.hidden = false;
+    trouble.replaceChildren(app.t("went_wrong", { code }), " ",
+      h("button", { onclick: () => { trouble.hidden = true; } }, app.t("close")));
+  };
+  app.connection = (good, unsent) => {
+    if (good === offline.hidden) return;
+    offline.hidden = good;
+    if (good) return;
+    const words = app.t(unsent ? "offline_unsent" : "offline_saved", { n: unsent });
+    offline.replaceChildren(h("strong", {}, app.t("offline")), ` ${words} `,
+      h("button", { class: "reload", onclick: () => location.reload() }, app.t("reload")));
+  };
+  app.draw = () => {
+    root.lang = app.lang;
+    root.dataset.theme = app.theme;
+    bar.replaceChildren(header(app));
+    app.drawn = VIEWS[app.view](app, main);
+  };
+  app.set = (change) => { Object.assign(app, change); app.speak(); app.wire.send("place", { place: change }); app.draw(); };
+  app.open = (view) => { if (view !== app.view) { app.set({ view }); main.focus(); } };
+  app.wire = connect(model, app);
+
+  const onkey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
+    if (typing) {
+      if (event.key === "Escape") { event.target.blur(); main.focus(); event.stopPropagation(); }
+      return;
+    }
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const act = app.drawn?.keys?.[key] || (VIEW_KEYS[key] && (() => app.open(VIEW_KEYS[key])));
+    if (!act || (/^(Enter| )$/.test(key) && event.target.tagName === "BUTTON")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!event.repeat) act();
+  };
+  const place = document.body.dataset.voila ? document : el;
+  place.addEventListener("keydown", onkey, true);
+
+  app.draw();
+  sendKept(app);
+  return () => { place.removeEventListener("keydown", onkey, true); app.wire.stop(); };
+}
+
+export default { render };

@@ -1,0 +1,72 @@
+// Search: items by keyword with the places marked, what was said of each, and a verdict from the list.
+
+function searchView(app, main) {
+  const t = app.t, state = (app.found ??= { keyword: "", category: "", page: 1 });
+  const box = h("input", { type: "search", value: state.keyword, placeholder: t("search_hint"), "aria-label": t("keyword") });
+  const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("category") });
+  const hits = h("div", { class: "hits" });
+  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); ask(1); } },
+    h("label", { class: "wide" }, h("span", {}, t("keyword")), box), h("label", {}, h("span", {}, t("category")), category),
+    h("button", { class: "act primary" }, t("search")));
+  main.replaceChildren(form, hits);
+
+  function ask(page) {
+    Object.assign(state, { keyword: box.value, category: category.value, page });
+    if (!box.value.trim()) return hits.replaceChildren();
+    app.wire.send("search", state, (reply) => {
+      if (reply.error) return;
+      app.say(t("n_found", { n: app.n.whole(reply.total) }));
+      hits.replaceChildren(h("p", { class: "quiet-text" }, t("n_found", { n: app.n.whole(reply.total) })),
+        ...reply.items.map((item) => hitCard(app, item, fold(state.keyword).split(/\s+/).filter(Boolean), () => ask(state.page))),
+        pages(reply));
+    });
+  }
+  function pages({ page, pages: last }) {
+    if (last < 2) return "";
+    return h("nav", { class: "pager", "aria-label": t("pages") },
+      h("button", { class: "act", disabled: page < 2, onclick: () => ask(page - 1) }, t("earlier")),
+      h("span", {}, t("page", { page, pages: last })),
+      h("button", { class: "act", disabled: page >= last, onclick: () => ask(page + 1) }, t("later")));
+  }
+  if (state.keyword) ask(state.page);
+  else box.focus();
+  return { keys: { z: () => undo(app), "/": () => box.focus() } };
+}
+
+function hitCard(app, item, words, again) {
+  const t = app.t;
+  const target = choice(app, item.category || "", [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("correct_to") });
+  const say = (verdict, category) => app.wire.keep("decide",
+    { item: item.item_id, rev: item.rev, verdict, category, notes: "", stay: true }, (reply) => {
+      if (reply.error) return;
+      app.progress = reply.progress;
+      app.say(t(reply.outcome === "stale" ? "was_stale" : `said_${verdict}`, { category: category || item.category }));
+      again();
+    });
+  const buttons = h("div", { class: "hit-actions" },
+    item.category ? h("button", { class: "act", onclick: () => say("accept", null) }, t("accept")) : null, target,
+    h("button", { class: "act", onclick: () => target.value && say("choose", target.value) }, t("correct")),
+    h("button", { class: "quiet", onclick: () => openItem(app, item.item_id) }, t("open_in_queue")));
+  const history = [
+    ...(item.said || []).map(([n, category, score]) => h("li", {}, t("history_model", { n, category, score: app.n.score(score) }))),
+    ...item.verdicts.map((verdict) => h("li", {}, t(verdict.is_correct ? "history_right" : "history_wrong", {
+      n: verdict.iteration, reviewer: verdict.reviewer, category: verdict.is_correct ? verdict.category : verdict.corrected_category ?? "?",
+    }), verdict.user_notes ? ` — ${verdict.user_notes}` : "")),
+  ];
+  return h("article", { class: "hit" },
+    h("div", {}, Object.values(item.fields).filter(Boolean).map((text) => h("p", { class: "text" }, markPlaces(text, words))),
+      h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",
+        ` ${t("n_rows", { n: app.n.whole(item.n_rows) })}${item.asked ? ` · ${t("in_sample")}` : ""}`),
+      item.reason ? h("p", { class: "reason" }, item.reason) : null,
+      history.length ? h("details", {}, h("summary", {}, t("history", { n: history.length })), h("ul", {}, history)) : null),
+    buttons);
+}
+
+function openItem(app, item) {
+  app.wire.send("open", { item }, (reply) => {
+    if (reply.error) return;
+    app.item = reply.item;
+    app.note = {};
+    app.open("queue");
+  });
+}

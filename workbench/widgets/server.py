@@ -1,0 +1,128 @@
+"""The process that serves a review: Voila with one notebook, signed links, no overrides, no CDN.
+
+`launcher` starts it as `python -m workbench.widgets.server`, tells it on standard input what to serve, and ends it by
+closing that. What stock Voila lacks is set here: docs/review.md says what and why.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbench.widgets.links import reviewer_of, secret_of
+
+KERNELS_PER_REVIEWER = 4
+CULL_SECONDS = 900
+READY = "ready"
+
+REFUSED = (
+    "Este enlace no es válido o ya venció: pida uno nuevo a quien se lo envió. · "
+    "This link is not valid or has expired: ask whoever sent it for a new one."
+)
+FULL = "Hay demasiadas sesiones abiertas: cierre alguna. · Too many sessions are open: close one."
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' ws: wss: blob: data:;"
+        " frame-ancestors 'none'; form-action 'none'; base-uri 'self'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def serve(order: dict[str, Any]) -> None:
+    """Serve until standard input is closed.
+
+    Args:
+        order: `folder` (of the runs), `run_id`, `iteration`, `notebook`, `ip`, `port`, `reviewers` (how many).
+    """
+    from tornado.ioloop import IOLoop
+    from voila.app import Voila
+
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    )
+    app = Voila(config=_configuration(order))
+    app.initialize([])
+    logging.getLogger("tornado.access").addFilter(_without_signature)
+    threading.Thread(target=_until_closed, args=(app,), daemon=True).start()
+    IOLoop.current().add_callback(print, READY, flush=True)
+    app.start()
+
+
+def _configuration(order: dict[str, Any]) -> Any:
+    from traitlets.config import Config
+
+    config = Config()
+    config.Voila.notebook_path = order["notebook"]
+    config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], 0
+    config.Voila.open_browser = False
+    config.Voila.config_file_paths = []  # what is configured for other dashboards does not hold here
+    config.Voila.tornado_settings = {"headers": HEADERS}
+    config.Voila.log_level = logging.WARNING
+    voila = config.VoilaConfiguration
+    voila.prelaunch_hook = _door(order)
+    voila.template = "review"
+    voila.allow_template_override, voila.allow_theme_override = "NO", "NO"
+    voila.extension_allowlist = [
+        "@jupyter-widgets/jupyterlab-manager",
+        "@voila-dashboards/widgets-manager8",
+        "anywidget",
+    ]
+    voila.file_allowlist, voila.file_denylist = [], [".*"]
+    voila.show_tracebacks = False
+    config.MappingKernelManager.cull_idle_timeout = CULL_SECONDS
+    config.MappingKernelManager.cull_interval = 60
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"
+    return config
+
+
+def _door(order: dict[str, Any]) -> Callable[..., Any]:
+    """Give the hook that lets a reviewer in, or not, before any kernel starts."""
+    secret = secret_of(Path(order["folder"]))
+    review = f"{order['run_id']}/{order['iteration']}"
+    most = max(2, order["reviewers"]) * KERNELS_PER_REVIEWER
+
+    def hook(req: Any, notebook: Any, cwd: str) -> Any:
+        from tornado.web import HTTPError
+
+        _ = req.xsrf_token  # sets the cookie without which a closed page cannot end its kernel (voila#1458)
+        query = {name: req.get_query_argument(name, "") for name in ("reviewer", "until", "sig")}
+        reviewer = reviewer_of(secret, review, query)
+        if reviewer is None:
+            raise HTTPError(403, reason="Forbidden", log_message=REFUSED)
+        if len(req.kernel_manager.list_kernel_ids()) >= most:
+            raise HTTPError(503, reason="Too many sessions", log_message=FULL)
+        values = {"run_id": order["run_id"], "iteration": order["iteration"], "reviewer": reviewer}
+        place = next(k for k, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+        source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
+        notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(source))  # type: ignore[no-untyped-call]
+        return notebook
+
+    return hook
+
+
+def _without_signature(record: logging.LogRecord) -> bool:
+    """Keep the links out of the log."""
+    record.msg, record.args = re.sub(r"sig=[^&\s)]+", "sig=…", record.getMessage()), ()
+    return True
+
+
+def _until_closed(app: Any) -> None:
+    sys.stdin.read()
+    app.ioloop.add_callback(app.ioloop.stop)
+
+
+if __name__ == "__main__":
+    serve(json.loads(sys.stdin.readline()))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.runs.decisions import Decisions
 from workbench.runs.integrity import CheckedFile, Checksums
 from workbench.runs.locks import LOCK, is_held
 from workbench.runs.rows import RunRows
@@ -30,6 +31,11 @@ class Doors(RunRows):
     def sessions(self) -> Sessions:
         """Give the sessions: where people were."""
         return Sessions(self._database)
+
+    def decisions(self, run_id: str, iteration: int) -> Decisions:
+        """Give what reviewers see and decide in an iteration; raises RunNotFound."""
+        self._row(run_id)
+        return Decisions(self._database, run_id, iteration)
 
     def batch_pipelines(self) -> pd.DataFrame:
         """List how far the files of every run are, newest first; the columns are those of the table."""

@@ -26,7 +26,6 @@ from workbench.runs.answers import A, Answer, Answers
 from workbench.runs.artifacts import sweep
 from workbench.runs.catalogue import Level, check_stage, get_artifact, load_value, of_stage, place, save_value
 from workbench.runs.database import Database
-from workbench.runs.decisions import Decisions
 from workbench.runs.doors import Doors
 from workbench.runs.integrity import Checksums
 from workbench.runs.listing import list_frame
@@ -291,11 +290,6 @@ class RunStore(Doors):
     def schema_cache(self) -> Schemas:
         """Give the kept descriptions of files, for `readers.inspect_sources`."""
         return Schemas(self._database)
-
-    def decisions(self, run_id: str, iteration: int) -> Decisions:
-        """Give what reviewers see and decide in an iteration; raises RunNotFound."""
-        self._row(run_id)
-        return Decisions(self._database, run_id, iteration)
 
     def set_progress(
         self,

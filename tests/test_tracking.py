@@ -98,7 +98,7 @@ def test_mlflow_keeps_the_same_of_every_iteration_in_the_runs_folder(project, lo
     client = MlflowClient(tracking_uri=(store.folder / "mlruns").as_uri())
     experiment = client.get_experiment_by_name("datainspector").experiment_id
     runs = {run.info.run_name: run for run in client.search_runs([experiment])}
-    assert set(runs) == {f"one · {stage} {k}" for stage in ("classify", "validate") for k in (1, 2)}
+    assert set(runs) >= {f"one · {stage} {k}" for stage in ("classify", "validate") for k in (1, 2)}
     first, second = runs["one · classify 1"], runs["one · validate 2"]
     assert first.data.metrics.keys() >= PER_CHUNK | OVERALL
     assert {run.info.status for run in runs.values()} == {"FINISHED"}

@@ -40,6 +40,7 @@ review: $(VENV)/.review
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/cleaning.py
+	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/dispatcher.py

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench import readers
 from workbench.engine import THREADS
-from workbench.errors import ReadError, WorkbenchError
+from workbench.errors import ColumnNotFound, ReadError, WorkbenchError, nearest
 from workbench.intake.lots import Fault, Hashed, by_the_thousand
 from workbench.parameters import IngestSection
 from workbench.readers import Found, Source
@@ -35,6 +35,19 @@ def find(options: IngestSection) -> Found:
 def _look(options: IngestSection, exclude: Sequence[str]) -> Found:
     inputs = [path if "://" in path else str(find_file(path)) for path in options.input]
     return readers.find_sources(inputs, exclude=exclude)
+
+
+def first_rows(options: IngestSection) -> pd.DataFrame:
+    """Give the first batch that has the columns to clean, to look at; raises ReadError and ColumnNotFound."""
+    sources = find(options).sources
+    skip = None if len(sources) == 1 else lambda fault: None
+    seen: set[str] = set()
+    for batch in readers.read_sources(sources, on_fault=skip, **options.reading()):
+        if set(options.columns) <= set(batch.frame):
+            return batch.frame
+        seen |= set(batch.frame)
+    missing = next((column for column in options.columns if column not in seen), options.columns[0])
+    raise ColumnNotFound(f"no file has the column {missing!r} (ingest.columns).", hint=nearest(missing, sorted(seen)))
 
 
 class FileList:

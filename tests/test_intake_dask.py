@@ -1,0 +1,98 @@
+"""The same work on a Dask cluster: the same rows, also when a worker dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+
+from workbench import workflow
+from workbench.engine import map_parts
+from workbench.errors import UsageError
+from workbench.parameters import load_parameters
+from workbench.runs import open_store
+
+pytestmark = pytest.mark.filterwarnings("default")  # those of a cluster that closes are its own affair
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers:
+        yield workers.scheduler_address
+
+
+def ingest(run_id, *overrides):
+    common = ["ingest.input=in", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
+    store = open_store()
+    workflow.ingest(load_parameters("run.yaml", [*common, *overrides]), store, run_id=run_id)
+    return store.load(run_id, "rows"), store.load(run_id, "items")
+
+
+def write(folder, files, rows):
+    folder.mkdir()
+    for number in range(files):
+        lines = [f"Viaje {n % 700} a la planta de Monterrey,{n}\n" for n in range(number, number + rows)]
+        (folder / f"{number}.csv").write_text("Concepto,Importe\n" + "".join(lines))
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_a_cluster_gives_the_same_rows_as_one_process(project, cluster, files):
+    write(project / "in", files, 60_000 // files)
+    local = ingest("local")
+    for path in (project / "runs" / ".cache").rglob("*.json"):
+        path.unlink()
+    remote = ingest("remote", "ingest.engine=dask", f"ingest.scheduler={cluster}")
+    for one, other in zip(local, remote, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def die_once(part):
+    """Kill the worker that has the part 3, the first time."""
+    path, number = part
+    if number == 3 and not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * 10
+
+
+def test_a_worker_that_is_killed_in_the_middle_changes_nothing(cluster, tmp_path):
+    parts = [(str(tmp_path / "died"), number) for number in range(8)]
+    assert list(map_parts(die_once, parts, "dask", cluster)) == [number * 10 for number in range(8)]
+    assert (tmp_path / "died").exists()
+    with Client(cluster) as client:
+        client.wait_for_workers(2, timeout=30)
+
+
+def test_in_threads_results_come_in_order_and_few_parts_are_held():
+    taken = []
+
+    def parts():
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    results = map_parts(lambda number: number * 2, parts())
+    assert next(results) == 0
+    assert len(taken) < 10
+    assert list(results) == [number * 2 for number in range(1, 50)]
+
+
+def test_an_error_in_a_part_comes_through_and_an_unknown_engine_is_named():
+    with pytest.raises(ZeroDivisionError):
+        list(map_parts(lambda number: 1 // number, [1, 0, 1]))
+    with pytest.raises(UsageError, match="no engine 'spark'"):
+        list(map_parts(abs, [1], "spark"))
+
+
+def test_without_the_extra_the_command_that_installs_it_is_named():
+    program = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from workbench.engine import map_parts\nfrom workbench.errors import MissingExtra\n"
+        "try: list(map_parts(abs, [1], 'dask'))\nexcept MissingExtra as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "datainspector-workbench[dask]" in done.stdout

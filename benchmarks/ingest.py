@@ -1,13 +1,13 @@
 """How fast ingest is: the reference's design against `workflow.ingest`, from one CSV file to clean, distinct items.
 
-`python benchmarks/ingest.py [--rows N] [--ways reference ingest dask] [--repetitions K] [--json]` prints a markdown table.
+`python benchmarks/ingest.py [--rows N] [--ways reference ingest dask] [--repetitions K] [--json]` prints a table.
 The full sizes are `--rows 4000000` (a file of more than 500 MB) and `--rows 13000000` (2 GB).
 
 The file is synthetic and seeded: two columns of text, of which one is cleaned; half of the rows repeat an earlier one.
 The reference's design: chunks of 1,000 rows, a function per value (`apply`), a parquet file per chunk, all of them
 concatenated, `drop_duplicates`, the consolidated table and the items written as parquet and the items as JSON.
-Each way runs in a process of its own, in turns; seconds are those of the work without the start-up of the process, which
-stands apart, and memory is the peak of the process and of its children together. Dask takes two local workers.
+Each way runs in a process of its own, in turns; seconds are those of the work without the start-up of the process,
+which stands apart; memory is the peak of the process and its children together. Dask starts a cluster on this machine.
 """
 
 from __future__ import annotations

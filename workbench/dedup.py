@@ -182,13 +182,14 @@ def item_ids(df: pd.DataFrame, columns: str | Iterable[str], strategy: str = "co
     codes, first = _combine([numbers for numbers, _ in fields], len(df))
     parts = [[contents[number] for number in numbers[first].tolist()] for numbers, contents in fields]
     whole = parts[0] if len(parts) == 1 else [b"".join(content) for content in zip(*parts, strict=True)]
-    hashes = _as_hexadecimal(b"".join([_hash(content) for content in whole])) if fields else _as_hexadecimal(_hash(b""))
+    hashes = _as_hexadecimal(_hashes(whole if fields else [b""]))
     spread = pd.array(hashes.take(pa.array(codes)), dtype="str")
     return pd.Series(spread, index=df.index, name=ITEM_ID)
 
 
-def _hash(content: bytes) -> bytes:
-    return blake2b(content, digest_size=16, person=b"item").digest()
+def _hashes(contents: list[bytes]) -> bytes:
+    """Give the hashes of contents, one after the other."""
+    return b"".join([blake2b(content, digest_size=16, person=b"item").digest() for content in contents])
 
 
 def _as_hexadecimal(hashes: bytes) -> pa.Array:

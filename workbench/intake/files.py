@@ -43,9 +43,10 @@ def first_rows(options: IngestSection) -> pd.DataFrame:
     skip = None if len(sources) == 1 else lambda fault: None
     seen: set[str] = set()
     for batch in readers.read_sources(sources, on_fault=skip, **options.reading()):
-        if set(options.columns) <= set(batch.frame):
+        names = set(map(str, batch.frame.columns))
+        if names.issuperset(options.columns):
             return batch.frame
-        seen |= set(batch.frame)
+        seen |= names
     missing = next((column for column in options.columns if column not in seen), options.columns[0])
     raise ColumnNotFound(f"no file has the column {missing!r} (ingest.columns).", hint=nearest(missing, sorted(seen)))
 

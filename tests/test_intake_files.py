@@ -11,7 +11,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from workbench import delivery, workflow
+from workbench import console, delivery, report, workflow
 from workbench.errors import ColumnNotFound, ReadError, StageFailed
 from workbench.parameters import load_parameters
 from workbench.runs import open_store
@@ -96,6 +96,9 @@ def test_a_bad_file_is_reported_and_does_not_stop_the_others(folder):
     assert "no column 'Concepto' in other.csv" in reasons["other.csv"]
     assert states(store)["bad.xlsx"] == "failed"
     assert [file["path"] for file in store.load("one", "schema")["files"] if file["fault"]] == list(reasons)
+    told = console.summary(report.summary(store, "one"))
+    assert "3 read, 2 failed" in told and "other.csv failed: there is no column 'Concepto'" in told
+    assert json.loads((folder / "runs" / "one" / "run.json").read_text())["stages"][0]["facts"]["files"]["failed"] == 2
 
 
 def test_a_bad_file_stops_the_run_where_that_is_wanted_and_where_nothing_else_is_there(folder):

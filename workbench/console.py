@@ -136,6 +136,19 @@ def interval(accuracy: dict[str, Any] | None) -> str:
     return f"{100 * accuracy['estimate']:.1f} % ({low:.1f}–{high:.1f} %, n = {accuracy['n']})"
 
 
+def _files(files: dict[str, Any]) -> list[str]:
+    """Tell of many files, and of any that are missing from the rows or twice there."""
+    told = [f"{count:,} {state}" for state in ("read", "kept", "failed") if (count := files.get(state, 0))]
+    told += [f"{len(files['excluded']):,} excluded"] if files.get("excluded") else []
+    lines = (
+        _pairs([("files".ljust(len("distinct items")), ", ".join(told))])
+        if len(told) > 1 or files.get("read", 0) > 1
+        else []
+    )
+    lines += [_wrapped(f"{each['name']} failed: {each['reason']}") for each in files.get("failures", [])]
+    return lines + [_wrapped(f"the same file twice: {', '.join(names)}") for names in files.get("identical", [])]
+
+
 def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     """Lay out `report.summary`: what was read, how good each iteration is, what changed, where to look next."""
     lines = ["", f"Run {found['run_id']} · {found['state'].replace('_', ' ')}", ""]
@@ -146,6 +159,7 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
             ("distinct items", _items_text(found)),
         ]
     )
+    lines += _files(found.get("files") or {})
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
     lines += answers(found["answers"])

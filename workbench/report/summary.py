@@ -15,10 +15,10 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
     """Sum a run up, however far it has come.
 
     Returns:
-        `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `iterations` (one
-        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `answers` (to
-        the six questions, of the newest iteration), `decisions` (sentences on who decided) and `next` (pairs of what
-        and where); null = not known yet.
+        `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `files` (how many
+        were read, which failed and why, which are identical), `iterations` (one line each: accuracy with its 95 %
+        interval, confident share, ambiguous rate, examples, seconds), `answers` (to the six questions, of the newest
+        iteration), `decisions` (sentences on who decided) and `next` (pairs of what and where); null = not known yet.
     """
     run = store.get(run_id)
     read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}
@@ -30,6 +30,7 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
         "rows_left_out": read.get("rows_left_out", 0),
         "items": read.get("deduplicated_rows"),
         "efficiency_gain_pct": read.get("efficiency_gain_pct"),
+        "files": read.get("files"),
         "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
         "answers": answers(store, run_id),
         "decisions": _decisions(store, run_id),

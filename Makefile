@@ -42,6 +42,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/cleaning.py
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/review.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/dispatcher.py
 	$(BIN)/python benchmarks/readers.py

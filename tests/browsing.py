@@ -21,9 +21,9 @@ SECONDS = 60
 
 
 def write_project(folder, prompt):
-    """144 different lines, three nearly the same, and one that would like to be HTML."""
+    """144 different lines, nine nearly the same, and one that would like to be HTML."""
     (folder / "prompt.yaml").write_text(prompt, encoding="utf-8")
-    lines = [f"{thing} {place}" for place in PLACES for thing in THINGS] + [f"TONER FOLIO 12{n}4" for n in range(3)]
+    lines = [f"{thing} {place}" for place in PLACES for thing in THINGS] + [f"TONER FOLIO 12{n}4" for n in range(9)]
     rows = [f"{n},{text},{10 * n}.50,Emisor {n % 7},Active" for n, text in enumerate(lines)]
     rows += [f'998,"VISA {HOSTILE}",77,"{HOSTILE}",Active'] * 2
     (folder / "expenses.csv").write_text("\n".join(["Folio,Concepto,Importe,Emisor,Estado", *rows]), encoding="utf-8")
@@ -31,7 +31,7 @@ def write_project(folder, prompt):
         "run: {name: small, iterations: 1}\n"
         "ingest: {input: expenses.csv, columns: [Concepto], amount_column: Importe}\n"
         "classify: {prompt: prompt.yaml}\n"
-        "validate: {sample_size: 120}\n",
+        "validate: {sample_size: 200}\n",
         encoding="utf-8",
     )
 

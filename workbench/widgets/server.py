@@ -54,7 +54,8 @@ def serve(order: dict[str, Any]) -> None:
     )
     app = Voila(config=_configuration(order))
     app.initialize([])
-    logging.getLogger("tornado.access").addFilter(_without_signature)
+    for name in ("tornado.access", "tornado.general", "tornado.application"):
+        logging.getLogger(name).addFilter(_without_signature)
     threading.Thread(target=_until_closed, args=(app,), daemon=True).start()
     IOLoop.current().add_callback(print, READY, flush=True)
     app.start()
@@ -95,15 +96,13 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
     most = max(2, order["reviewers"]) * KERNELS_PER_REVIEWER
 
     def hook(req: Any, notebook: Any, cwd: str) -> Any:
-        from tornado.web import HTTPError
-
         _ = req.xsrf_token  # sets the cookie without which a closed page cannot end its kernel (voila#1458)
         query = {name: req.get_query_argument(name, "") for name in ("reviewer", "until", "sig")}
         reviewer = reviewer_of(secret, review, query)
         if reviewer is None:
-            raise HTTPError(403, reason="Forbidden", log_message=REFUSED)
+            _turn_away(req, 403, REFUSED)
         if len(req.kernel_manager.list_kernel_ids()) >= most:
-            raise HTTPError(503, reason="Too many sessions", log_message=FULL)
+            _turn_away(req, 503, FULL)
         values = {"run_id": order["run_id"], "iteration": order["iteration"], "reviewer": reviewer}
         place = next(k for k, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
         source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
@@ -111,6 +110,16 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
         return notebook
 
     return hook
+
+
+def _turn_away(req: Any, status: int, words: str) -> None:
+    """Answer with a sentence; no kernel starts."""
+    from tornado.web import Finish
+
+    req.set_status(status)
+    req.set_header("Content-Type", "text/plain; charset=utf-8")
+    req.finish(words)
+    raise Finish
 
 
 def _without_signature(record: logging.LogRecord) -> bool:

@@ -131,7 +131,9 @@ def _alike(table: pd.DataFrame, fields: list[str]) -> pd.Series[str]:
 
 def _rows_behind(store: RunStore, run_id: str, asked: set[str]) -> dict[str, dict[str, Any]]:
     """Give by item the first original rows behind it, and of every column its range or its most frequent values."""
-    stored_as = dict(list(store.load(run_id, "schema")["stored_as"].items())[:COLUMNS_SHOWN])
+    gold = store.get(run_id).parameters["validate"]["gold_column"]  # reviewers must not see the truth
+    kept = [pair for pair in store.load(run_id, "schema")["stored_as"].items() if pair[0] != gold]
+    stored_as = dict(kept[:COLUMNS_SHOWN])
     parts = store.batches(run_id, "rows", columns=["item_id", *dict.fromkeys(stored_as.values())])
     rows = pd.concat([part[part["item_id"].isin(asked)] for part in parts], ignore_index=True)
     found: dict[str, dict[str, Any]] = {}

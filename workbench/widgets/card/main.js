@@ -63,7 +63,7 @@ function render({ model, el }) {
     app.drawn = VIEWS[app.view](app, main);
   };
   app.set = (change) => { Object.assign(app, change); app.speak(); app.wire.send("place", { place: change }); app.draw(); };
-  app.open = (view) => { if (view !== app.view) { app.set({ view }); main.focus(); } };
+  app.open = (view) => { if (view !== app.view) { app.say(""); app.set({ view }); main.focus(); } };
   app.wire = connect(model, app);
 
   const onkey = (event) => {

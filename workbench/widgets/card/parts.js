@@ -60,7 +60,7 @@ function translator(texts, lang) {
 function numbers(lang) {
   const place = lang === "es" ? "es-MX" : "en-US";
   const whole = new Intl.NumberFormat(place), compact = new Intl.NumberFormat(place, { notation: "compact", maximumFractionDigits: 1 });
-  const money = new Intl.NumberFormat(place, { maximumFractionDigits: 2 });
+  const money = new Intl.NumberFormat(place, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const share = new Intl.NumberFormat(place, { style: "percent", maximumFractionDigits: 0 });
   return {
     whole: (n) => whole.format(n ?? 0),

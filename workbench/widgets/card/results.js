@@ -67,14 +67,16 @@ function timelineTable(app, { timeline }) {
 function confusionTable(app, { accuracy }) {
   const pairs = accuracy?.confused_pairs || [];
   if (!pairs.length) return "";
-  const names = [...new Set(pairs.slice(0, 20).flatMap((pair) => [pair.true, pair.predicted]))].slice(0, 10);
+  const most20 = pairs.slice(0, 20), rows = [...new Set(most20.map((pair) => pair.true))].slice(0, 10);
+  const columns = [...new Set(most20.map((pair) => pair.predicted))].slice(0, 8);
   const most = Math.max(...pairs.map((pair) => pair.n));
   const cell = (row, column) => {
     const n = pairs.find((pair) => pair.true === row && pair.predicted === column)?.n || 0;
     return h("span", { class: "heat", style: `--heat:${(n / most).toFixed(2)}` }, n ? app.n.whole(n) : "·");
   };
   return panel(app, "confusion", h("div", { class: "scroll" },
-    table(app.t("confusion_note"), [app.t("true_down"), ...names], names.map((row) => [row, ...names.map((column) => (row === column ? "" : cell(row, column)))]), { class: "matrix" })));
+    table(app.t("confusion_note"), [app.t("true_down"), ...columns],
+      rows.map((row) => [row, ...columns.map((column) => (row === column ? "" : cell(row, column)))]), { class: "matrix" })));
 }
 
 function calibrationPart(app, { calibration }) {

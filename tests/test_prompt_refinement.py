@@ -33,7 +33,8 @@ def verdict(text: str, predicted: str, true: str | None = None, **more: Any) -> 
 
 
 def refine(*verdicts: dict[str, Any], prompt: Prompt = PROMPT, **bounds: Any) -> Refinement:
-    return refine_prompt(prompt, pd.DataFrame(list(verdicts), columns=list(verdict("", "Pop"))), **bounds)
+    named = [{"reviewer": "ana"} | each for each in verdicts]
+    return refine_prompt(prompt, pd.DataFrame(named, columns=[*verdict("", "Pop"), "reviewer", "n_rows"]), **bounds)
 
 
 def texts_of(refinement: Refinement) -> list[str]:
@@ -77,6 +78,21 @@ def test_a_later_verdict_on_the_same_item_wins() -> None:
     later = verdict("torta de lona", "Pop", "Comida", item_id="a", iteration=2)
     earlier = verdict("torta de lona", "Pop", item_id="a", iteration=1)
     assert refine(later, earlier).prompt.examples[0].category == "Comida"
+
+
+def test_the_majority_teaches_and_a_disputed_item_teaches_nothing() -> None:
+    said = [
+        verdict("torta", "Pop", "Comida", item_id="a", reviewer="ana"),
+        verdict("torta", "Pop", item_id="a", reviewer="ben"),
+    ]
+    pan = verdict("pan", "Comida", reviewer="ana")
+    prompt = PROMPT.with_examples([Example(text="torta", category="Pop", item_id="a")])
+    tied = refine(*said, pan, prompt=prompt)
+    assert texts_of(tied) == ["pan"]
+    assert "not used: 1 disputed between reviewers" in tied.summary.lower()
+    third = verdict("torta", "Pop", "Comida", item_id="a", reviewer="cleo")
+    for order in ([*said, third], [third, *said], [said[1], third, said[0]]):
+        assert Example(text="torta", category="Comida", item_id="a") in refine(*order, pan).prompt.examples
 
 
 def test_a_later_verdict_can_take_an_example_away() -> None:
@@ -241,7 +257,7 @@ def test_never_more_than_asked_never_another_pool_and_always_the_same(
     bounds: dict[str, Any] = {"max_examples": most, "max_tokens": tokens, "additional_examples": additional}
     refined = refine_prompt(PROMPT, frame, **bounds)
     chosen = [example for example in refined.prompt.examples if example.item_id]
-    latest = {entry["item_id"]: entry for entry in sorted(verdicts, key=lambda entry: entry["iteration"])}
+    latest = {entry["item_id"]: entry for entry in verdicts}
     assert len(chosen) <= most
     assert refined.tokens <= tokens
     assert all(latest[example.item_id]["pool"] == "prompt" for example in chosen if example.item_id)

@@ -21,6 +21,7 @@ from workbench.llm.prompt import Example, Prompt, fold
 from workbench.llm.proposals import EVERYTHING, EXAMPLE, RULE, Proposal, Selection, proposal_id
 from workbench.llm.rule_proposals import MOST_RULES, outdated, propose_rules
 from workbench.records import Pool
+from workbench.settling import settled
 
 __all__ = ["Lessons", "Refinement", "Wishes", "estimate_tokens", "learn", "own_examples", "refine_prompt"]
 
@@ -97,7 +98,8 @@ def refine_prompt(
     """Write the next prompt.
 
     `validations` holds all verdicts of all iterations, one row each: item_id, text (clean), category (what was
-    predicted), is_correct, corrected_category, pool, iteration and, if there, user_notes, n_rows, validated_at.
+    predicted), is_correct, corrected_category, pool, iteration and, if there, user_notes, n_rows, reviewer and
+    validated_at; of several on an item what most reviewers stand for counts (`settling`).
     `changes` are single fields of `Wishes`. Examples without item_id are a person's own: they stay, and the additional
     ones join them; one of these replaces an example of the same text. Of the proposals those enter that the selection
     takes; an example or a rule that is struck leaves, whenever it came. Where there is nothing to learn, the prompt
@@ -187,17 +189,17 @@ def _additional(prompt: Prompt, entry: Mapping[str, str], number: int) -> Exampl
 
 
 def _read_verdicts(prompt: Prompt, validations: pd.DataFrame) -> Lessons:
-    """Give the candidates: the latest verdict on each item of the prompt pool, and the examples without a verdict."""
-    latest = _latest(validations)
+    """Give the candidates: what stands of the verdicts on each item of the prompt pool, and examples without any."""
+    standing = _settled(validations)
     verdicts = Lessons([])
-    for row in latest:
+    for row in standing:
         candidate = _candidate(prompt, row)
         if isinstance(candidate, str):
             verdicts.unused[candidate] += 1
         else:
             verdicts.candidates.append(candidate)
     if verdicts.candidates:
-        judged = {str(row["item_id"]) for row in latest}
+        judged = {str(row["item_id"]) for row in standing}
         verdicts.candidates += [
             Candidate(example.item_id, example.text, example.category, example.category, example.note)
             for example in prompt.examples
@@ -207,22 +209,24 @@ def _read_verdicts(prompt: Prompt, validations: pd.DataFrame) -> Lessons:
     return verdicts
 
 
-def _latest(validations: pd.DataFrame) -> list[dict[str, Any]]:
+def _settled(validations: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give one verdict per item: what most reviewers stand for."""
     if missing := [column for column in _NEEDED if column not in validations.columns]:
         raise VerdictError(
             f"the verdicts have no column {', '.join(map(repr, missing))}.",
             hint=f"they need {', '.join(_NEEDED)}.",
         )
-    order = [column for column in ("iteration", "validated_at") if column in validations.columns]
-    judged = validations[validations["is_correct"].notna()].sort_values(order, kind="stable")
-    rows = judged.drop_duplicates("item_id", keep="last").to_dict("records")
-    return [{str(column): value for column, value in row.items()} for row in rows]
+    unnamed = {column: "" for column in ("reviewer", "validated_at") if column not in validations.columns}
+    judged = validations[validations["is_correct"].notna()].assign(**unnamed)
+    return [{str(column): value for column, value in row.items()} for row in settled(judged).to_dict("records")]
 
 
 def _candidate(prompt: Prompt, row: dict[str, Any]) -> Candidate | str:
     """Give the candidate, or why the verdict cannot be used."""
     if row["pool"] != Pool.PROMPT:
         return "outside the prompt pool"
+    if row["disputed"]:
+        return "disputed between reviewers"
     predicted, corrected = _word(row["category"]), _word(row["corrected_category"])
     true = predicted if row["is_correct"] else corrected
     if not true or (not row["is_correct"] and true == predicted):

@@ -8,12 +8,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench import measuring, stages, workflow
+from workbench import measuring, reviewing, stages, workflow
 from workbench.likeness import near_any
 from workbench.parameters import load_parameters
 from workbench.records import VALIDATION_COLUMNS, Pool, pool_of, skeleton
 from workbench.review import share_pools
 from workbench.runs import open_store
+from workbench.runs.decisions import Decision
+from workbench.runs.review_lists import Filters
 
 LEFT_OUT = "is in the prompt, or nearly the same as an example there"
 WORDS = st.text(alphabet="abcdefghijklmnñopqrstuvwxyzáéü", min_size=3, max_size=10)
@@ -115,3 +117,25 @@ def test_the_ledger_of_a_run_never_splits_near_duplicates_over_pools(loop, proje
     by_skeleton = pools.groupby(texts.map(skeleton)).nunique()
     assert len(pools) > 30
     assert (by_skeleton == 1).all()
+
+
+def test_verdicts_of_the_dashboard_inherit_the_pool_of_their_near_duplicates(loop, project) -> None:
+    texts = [f"renta de lona impresa {word}" for word in ("norte", "nortea", "nortes", "norteo", "nortei", "norten")]
+    assert len({pool_of(text) for text in texts}) > 1
+    rows = [f"{n},{text},1,Active,Otros" for n, text in enumerate(texts)]
+    (project / "expenses.csv").write_text("\n".join(["Folio,Concepto,Importe,Estado,Verdad", *rows]) + "\n")
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["validate.gold_column=null", "run.iterations=1"]), store)
+    reviewing.prepare(run, store, 1)
+    review = store.decisions(run.run_id, 1)
+    first = review.next("Ana", Filters())
+    while item := review.next("Ana", Filters()):
+        review.decide("Ana", [Decision(item["item_id"], item["item_id"], item["rev"], "correct")])
+    own = pool_of(first["fields"]["Concepto"])
+    reviewing.refresh_results(run, store, 1, "")
+    assert set(store.validations(run.run_id)["pool"]) == {own}
+    assert len(review.undo("Ana", "back")) == 1
+    reviewing.refresh_results(run, store, 1, "")
+    assert len(store.validations(run.run_id)) == len(texts) - 1
+    run = loop(load_parameters("run.yaml", ["validate.gold_column=null", "run.iterations=1"]), store)
+    assert set(store.load(run.run_id, "validations", 1)["pool"]) == {own}

@@ -165,3 +165,33 @@ def test_the_embedded_provider_says_that_it_writes_no_rules(loop, project, store
     (project / "expenses.csv").write_text((project / "expenses.csv").read_text().replace(",Viajes", ",Uniformes"))
     loop(load_parameters("run.yaml", ["refine.llm_rules=true", "validate.sample_size=24"]), store)
     assert "'lexical' writes no rules" in store.facts("one", "refine", 1)["summary"]
+
+
+@pytest.mark.parametrize("by", ["gold", "file"])
+def test_where_everything_has_a_verdict_the_loop_goes_on_to_its_end(loop, project, store, by):
+    options = ["run.iterations=3", "validate.sample_size=500"]
+    if by == "file":
+        options.append("validate.gold_column=null")
+        loop(load_parameters("run.yaml", options), store)
+        store.load("one", "sample", 1)[["item_id"]].assign(is_correct="yes").to_csv("said.csv", index=False)
+        options.append("validate.verdicts=said.csv")
+    run = loop(load_parameters("run.yaml", options), store)
+    assert run.state == RunState.FINISHED
+    for each in (2, 3):
+        assert store.load("one", "sample", each).empty
+        if by == "gold":  # people are asked again about what the model says otherwise now
+            told = "Every item has a verdict already, but for 1 without answer or text; there is nothing to draw."
+            assert workflow.review_advice(run, store, each) == told
+            assert store.load("one", "validations", each).empty
+        shown = set(measuring.shown_items(run, store, each))
+        usable = set(store.validations("one").query("pool == 'holdout'")["item_id"]) - shown
+        assert store.load("one", "metrics", each)["accuracy"]["n"] <= len(usable)
+    assert "NaN" not in json.dumps(report.summary(store, "one"))
+
+
+def test_items_without_text_are_no_reason_to_wait_for_ever(project, store):
+    (project / "expenses.csv").write_text("Folio,Concepto,Importe,Estado,Verdad\n1,...,1,Active,Otros\n")
+    run = up_to(None, load_parameters("run.yaml"), store)
+    assert run.state == RunState.FINISHED
+    assert "No item has both a text and an answer" in workflow.review_advice(run, store, 1)
+    assert store.load("one", "metrics", 2)["accuracy"] is None

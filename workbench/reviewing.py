@@ -179,6 +179,7 @@ def refresh_results(run: Run, store: RunStore, iteration: int, known: str) -> st
     decisions = store.decisions(run.run_id, iteration)
     mark = decisions.count_anew()
     if mark != known:
+        validation.share_pools(store, run.run_id, iteration)
         decisions.set_results(results(run, store, iteration), mark)
     return mark
 
@@ -212,6 +213,7 @@ def take_in(run: Run, store: RunStore, iteration: int) -> str:
     if done and iteration == run.iteration and len(validations):
         with store.lock(run.run_id), store.lock(run.run_id, name="stage", wait_seconds=LOCK_WAIT):
             notes = Notes(store, run, Step("validate", iteration), None)
+            validation.share_pools(store, run.run_id, iteration)
             validation.keep_verdicts(notes)
             measure(notes)
             delivery.deliver(run, store, texts_of(store, run.run_id))

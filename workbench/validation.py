@@ -133,6 +133,30 @@ def asked_about(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
     return both.assign(**marks).reset_index(drop=True)
 
 
+def nothing_to_ask(notes: Notes, options: ValidateSection) -> str:
+    """Say why nobody is asked anything in an iteration; empty where somebody is."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    sampled = store.load(run_id, "sample", iteration)
+    if len(sampled if options.gold_column else asked_about(store, run_id, iteration)):
+        return ""
+    items = store.load(run_id, "items", columns=["item_id"])["item_id"]
+    judged = set(store.validations(run_id)["item_id"])
+    left = len(set(items) - judged)
+    if not judged:
+        return "No item has both a text and an answer; there is nothing to draw."
+    but = f", but for {left} without answer or text" if left else ""
+    return f"Every item has a verdict already{but}; there is nothing to draw."
+
+
+def share_pools(store: RunStore, run_id: str, iteration: int) -> None:
+    """Give verdicts from the dashboard the pool of what was validated before, too."""
+    every = store.validations(run_id)
+    new = every["iteration"] == iteration
+    shared = review.share_pools(every[new], every[~new], texts_of(store, run_id))
+    changed = shared[shared["pool"] != every.loc[new, "pool"]]
+    store.set_pools(run_id, dict(zip(changed["item_id"], changed["pool"], strict=True)))
+
+
 def write_review_sheets(run: Run, store: RunStore, iteration: int) -> None:
     """Write the sheet that a reviewer fills in, and a second one where some items are for two."""
     asked = asked_about(store, run.run_id, iteration)

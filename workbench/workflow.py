@@ -127,6 +127,8 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
     """Say in a sentence or two what people have to do now, if anything."""
     if store.stage_done(run.run_id, "validate", iteration):
         facts = store.facts(run.run_id, "validate", iteration)
+        if facts.get("nothing_to_ask"):
+            return str(facts["nothing_to_ask"])
         return f"{facts['verdicts']} of {facts['sample']} sampled items have a verdict."
     sheet = shown(store.path(run.run_id, "review_sheet", iteration))
     if store.has(run.run_id, "second_review_sheet", iteration):
@@ -241,9 +243,13 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     if not store.has(run_id, "sample", iteration):
         validation.draw_sample(notes, parameters)
     faults = validation.take_verdicts(notes, parameters.validate_)
+    validation.share_pools(store, run_id, iteration)
     validations = store.validations(run_id, iteration)
     notes.facts.update(sample=len(store.load(run_id, "sample", iteration)), verdicts=len(validations))
-    if not faults and not validations.empty:
+    if validations.empty and (nothing := validation.nothing_to_ask(notes, parameters.validate_)):
+        notes.facts["nothing_to_ask"] = nothing
+    notes.waiting = validations.empty and "nothing_to_ask" not in notes.facts
+    if not faults and not notes.waiting:
         validation.keep_verdicts(notes)
         measure(notes)
     delivery.deliver(notes.run, store, texts_of(store, run_id))
@@ -253,7 +259,6 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
             f"{'; '.join(fault.rstrip('.') for fault in faults[:10])}.",
             hint="correct these rows in the file and run the same command again.",
         )
-    notes.waiting = validations.empty
 
 
 def refine(

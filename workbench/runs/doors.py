@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,12 @@ class Doors(RunRows):
         """Give what reviewers see and decide in an iteration; raises RunNotFound."""
         self._row(run_id)
         return Decisions(self._database, run_id, iteration)
+
+    def set_pools(self, run_id: str, pools: Mapping[str, str]) -> None:
+        """Put the verdicts on items into other pools; whatever else reviewers change meanwhile stays."""
+        with self._database.write() as transaction:
+            for item_id, pool in pools.items():
+                transaction.update("validations", {"pool": pool}, run_id=run_id, item_id=item_id)
 
     def batch_pipelines(self) -> pd.DataFrame:
         """List how far the files of every run are, newest first; the columns are those of the table."""

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from openai_server import KEY, MODEL, OpenAIServer
 
-from workbench import measuring, metrics, report, stages, workflow
+from workbench import console, measuring, metrics, report, stages, workflow
 from workbench.errors import ParameterError
 from workbench.parameters import load_parameters
 from workbench.records import Pool, RunState, pool_of
@@ -103,6 +103,25 @@ def test_what_is_struck_is_left_out_when_the_prompt_is_made_again(loop, project,
         workflow.start(parameters, store, run_id="one", resume=True)
 
 
+def test_an_id_that_matches_nothing_is_refused_with_the_nearest_and_show_and_report_list_them(loop, project, store):
+    with pytest.raises(ParameterError, match=r"refine\.accept: no rule or example has the id 'E-00000z'"):
+        loop(load_parameters("run.yaml", ["refine.accept=[E-00000z]"]), store)
+    up_to(stages.Step("classify", 2), load_parameters("run.yaml"), store)
+    name = store.load("one", "proposals", 1)["proposals"][0]["proposal_id"]
+    with pytest.raises(ParameterError, match=rf"refine\.strike.*did you mean '{name}'"):
+        workflow.start(load_parameters("run.yaml", [f"refine.strike=[{name}0]"]), store, run_id="one", resume=True)
+    assert stages.next_step(store.get("one"), store) == stages.Step("classify", 2)
+    loop(load_parameters("run.yaml", [f"refine.strike=[{name}]"]), store)
+    shown, page = console.summary(report.summary(store, "one")), store.load("one", "report")
+    proposals = store.load("one", "proposals", 1)["proposals"]
+    for each in proposals:
+        line = next(line for line in shown.splitlines() if line.startswith(each["proposal_id"]))
+        assert each["status"] in line
+        assert each["evidence"][0][:8] in line
+        assert each["proposal_id"] in page
+    assert {each["status"] for each in proposals} == {"accepted", "struck"}
+
+
 @pytest.mark.parametrize("verdict", ["right", "wrong", "one", "single"])
 def test_lopsided_verdicts_give_sentences_and_no_failure(loop, project, store, verdict):
     table = (project / "expenses.csv").read_text().splitlines()
@@ -148,7 +167,8 @@ def test_the_model_writes_a_rule_whose_cost_counts(served, loop, project, store)
     assert "Otros" in asked.body["messages"][1]["content"]
     assert workflow.prompt_of(run, store, 2).rules == ["El tóner va en Otros."]
     assert store.load("one", "spending", 1)["cost_usd"] > before
-    again = load_parameters("run.yaml", ["refine.strike=[E-000000]"])
+    struck = next(each for each in store.load("one", "proposals", 1)["proposals"] if each["kind"] == "example")
+    again = load_parameters("run.yaml", [f"refine.strike=[{struck['proposal_id']}]"])
     up_to(stages.Step("classify", 2), again, store)
     assert len([call for call in served.calls if not call.items]) == 1  # what it wrote stays
 

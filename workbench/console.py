@@ -163,6 +163,7 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
     if found["iterations"]:
         lines += ["", table(pd.DataFrame([_iteration_line(entry) for entry in found["iterations"]]))]
     lines += answers(found["answers"])
+    lines += _proposals(found["proposals"])
     lines += ["", "Who decided", *map(_wrapped, found["decisions"])] if found["decisions"] else []
     lines += [
         "",
@@ -170,6 +171,19 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
         *_pairs([(name, text.replace("PARAMETERS.yaml", parameters)) for name, text in found["next"]]),
     ]
     return "\n".join(lines)
+
+
+def _proposals(found: list[dict[str, Any]]) -> list[str]:
+    """Lay out what the last refinement proposed; nothing where there was none."""
+    if not found:
+        return []
+    shown = [each | {"evidence": _few(each["evidence"], 2)} for each in found[:ITEMS_SHOWN]]
+    more = [f"… and {len(found) - ITEMS_SHOWN} more in proposals.json"] if len(found) > ITEMS_SHOWN else []
+    return ["", f"Proposed by the last refinement ({len(found)})", table(pd.DataFrame(shown)), *more]
+
+
+def _few(names: list[str], shown: int) -> str:
+    return ", ".join(names[:shown]) + (f" +{len(names) - shown}" if len(names) > shown else "")
 
 
 def answers(found: list[dict[str, Any]]) -> list[str]:

@@ -6,17 +6,18 @@ taken: then that file holds the present prompt.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
 from workbench import classification, llm, metrics
-from workbench.errors import WorkbenchError
+from workbench.errors import ParameterError, WorkbenchError, nearest
 from workbench.measuring import prompt_of, shown_items, texts_of
-from workbench.parameters import Parameters
+from workbench.parameters import Parameters, RefineSection
 from workbench.records import Pool, Run
 from workbench.runs import RunStore
-from workbench.stages import Notes
+from workbench.stages import Notes, parameters_of
 
 CHOICES = {("refine", "accept"), ("refine", "strike"), ("refine", "adopt")}
 """Parameters that people set after they have seen the proposals."""
@@ -38,6 +39,8 @@ def refine(notes: Notes, parameters: Parameters) -> None:
         written_rules=written,
         selection=llm.Selection(options.accept, options.strike),
     )
+    if options.accept != "none" and iteration + 1 >= parameters.run.iterations:  # later refinements may propose more
+        check_ids(options, _ids(notes.run, store) | {each.proposal_id for each, _ in refinement.proposals})
     is_new = refinement.prompt.fingerprint != prompt.fingerprint
     trial = _tried(notes, refinement.prompt, verdicts, parameters) if is_new else None
     adopted = not trial or not trial["is_worse"] or options.adopt == "always"
@@ -49,6 +52,37 @@ def refine(notes: Notes, parameters: Parameters) -> None:
     brought = refinement.improvement_metrics() if adopted else {"examples_added": 0, "categories_improved": []}
     summary = " ".join(filter(None, (refinement.summary, record["sentence"], fault)))
     notes.facts.update(brought, adopted=adopted, trial=trial, summary=summary)
+
+
+def check_ids(options: RefineSection, known: Collection[str], before: Collection[str] = ()) -> None:
+    """Refuse ids to accept or strike that match nothing; those that stood there `before` may match later.
+
+    Raises ParameterError with the nearest ids.
+    """
+    accept = [] if isinstance(options.accept, str) else options.accept
+    for name, ids in (("accept", accept), ("strike", options.strike)):
+        if unknown := [each for each in ids if each not in known and each not in before]:
+            raise ParameterError(
+                f"refine.{name}: no rule or example has the id {', '.join(map(repr, unknown))}.",
+                hint=nearest(unknown[0], sorted(known)),
+            )
+
+
+def check_choices(run: Run, store: RunStore, parameters: Parameters) -> None:
+    """Refuse new ids that match nothing, once there are proposals; raises ParameterError."""
+    before = parameters_of(run).refine
+    if store.newest(run.run_id, "proposals"):
+        check_ids(parameters.refine, _ids(run, store), {*before.strike, *before.accept})
+
+
+def _ids(run: Run, store: RunStore) -> set[str]:
+    """Give the ids of everything that was proposed in a run or stands in its prompts."""
+    known: set[str] = set()
+    for iteration in range(1, (store.newest(run.run_id, "prompt") or 0) + 1):
+        known |= llm.ids_in(prompt_of(run, store, iteration))
+        if store.has(run.run_id, "proposals", iteration):
+            known |= {each["proposal_id"] for each in store.load(run.run_id, "proposals", iteration)["proposals"]}
+    return known
 
 
 def _tried(notes: Notes, candidate: llm.Prompt, verdicts: pd.DataFrame, parameters: Parameters) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
         )
     check(parameters)
     if refining.CHOICES & set(changed):
+        refining.check_choices(run, store, parameters)
         refining.reopen(run, store)
     return store.set_parameters(run.run_id, now)
 

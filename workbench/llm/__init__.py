@@ -22,7 +22,7 @@ from workbench.llm.prompt_refinement import (
     own_examples,
     refine_prompt,
 )
-from workbench.llm.proposals import Proposal, Selection
+from workbench.llm.proposals import Proposal, Selection, ids_in
 from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, Writing, get_provider
 from workbench.llm.rule_writing import ANSWER_TOKENS, read_rules, request_rules, write
 
@@ -73,6 +73,7 @@ __all__ = [
     "estimate",
     "estimate_tokens",
     "get_provider",
+    "ids_in",
     "learn",
     "load_prices",
     "load_prompt",

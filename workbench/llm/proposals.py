@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from workbench.llm.prompt import fold
+from workbench.llm.prompt import Prompt, fold
 
 RULE, EXAMPLE = "rule", "example"
 
@@ -20,6 +20,14 @@ def proposal_id(kind: str, text: str, category: str = "") -> str:
     """
     content = "\0".join((kind, fold(text), category))
     return f"{kind[0].upper()}-{hashlib.blake2b(content.encode('utf-8', 'replace'), digest_size=3).hexdigest()}"
+
+
+def ids_in(prompt: Prompt) -> set[str]:
+    """Give the ids of a prompt's rules, and of its examples that come from verdicts: what may be struck."""
+    examples = (each for each in prompt.examples if each.item_id is not None)
+    return {proposal_id(RULE, rule) for rule in prompt.rules} | {
+        proposal_id(EXAMPLE, each.text, each.category) for each in examples
+    }
 
 
 @dataclass(frozen=True, slots=True)

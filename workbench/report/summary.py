@@ -10,6 +10,9 @@ from workbench.report.words import decision_sentences
 from workbench.runs import RunStore
 from workbench.settings import shown
 
+ID_SHOWN = 8
+"""Characters of an item id that are shown; `workbench search` shows as many."""
+
 
 def summary(store: RunStore, run_id: str) -> dict[str, Any]:
     """Sum a run up, however far it has come.
@@ -33,6 +36,7 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
         "files": read.get("files"),
         "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
         "answers": answers(store, run_id),
+        "proposals": proposals(store, run_id),
         "decisions": _decisions(store, run_id),
         "next": _next(store, run_id, run.state),
     }
@@ -46,6 +50,21 @@ def iterations(store: RunStore, run_id: str) -> list[dict[str, Any]]:
 def _iteration(entry: dict[str, Any]) -> dict[str, Any]:
     kept = {key: entry[key] for key in ("iteration", "accuracy", "confident_share", "ambiguous_rate", "examples")}
     return {**kept, "seconds": entry["processing"]["seconds"]}
+
+
+def proposals(store: RunStore, run_id: str) -> list[dict[str, Any]]:
+    """List what the last refinement proposed: `id`, `status`, `what` (a rule or an example), `evidence` (item ids)."""
+    newest = store.newest(run_id, "proposals")
+    found = store.load(run_id, "proposals", newest)["proposals"] if newest else []
+    return [
+        {
+            "id": each["proposal_id"],
+            "status": each["status"],
+            "what": each["text"] if each["kind"] == "rule" else f"{each['text']} → {each['category']}",
+            "evidence": [item[:ID_SHOWN] for item in each["evidence"]],
+        }
+        for each in found
+    ]
 
 
 def _decisions(store: RunStore, run_id: str) -> list[str]:

@@ -8,7 +8,8 @@ from openai_server import KEY, MODEL, OpenAIServer
 from workbench import cli
 from workbench.errors import BudgetReached, ParameterError
 from workbench.llm import Classifier, Limits, MemoryCache, Price, Prompt, Usage, estimate, get_provider, load_prices
-from workbench.llm.budget import Budget
+from workbench.llm.budget import FREE, Budget
+from workbench.llm.providers.lexical import ALGORITHM
 from workbench.runs import open_store
 
 PROMPT = Prompt(name="p", categories=["Pop", "Viajes", "Otros", "Indeterminado"])
@@ -90,6 +91,28 @@ def test_money_is_set_aside_before_a_call_and_the_rest_comes_back(priced):
     assert budget.spent == pytest.approx(0.4)
     assert budget.reserve(half)
     assert not budget.reserve(half)
+
+
+def test_the_embedded_model_costs_nothing_also_where_a_price_list_does_not_name_it(priced):
+    budget = Budget(1.0, FREE)
+    assert FREE == ALGORITHM not in load_prices().models
+    assert budget.reserve(Usage(1, 10**9, 0, 10**9)) and budget.spent == 0
+
+
+def test_calls_under_way_that_an_interruption_leaves_behind_count_as_spent(priced):
+    told = []
+
+    def interrupt(at):
+        told.append(at)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with OpenAIServer(delay=lambda call: 3 * (call.number == 2)) as server:
+        classifier = Classifier(PROMPT, provider_of(server), Limits(chunk_size=5, concurrency=2))
+        with pytest.raises(KeyboardInterrupt):
+            classifier.classify(many(20), interrupt)
+    assert told[-1].usage.calls == classifier.usage.calls == 2
+    assert told[-1].cost_usd > 1.5 * told[0].cost_usd
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
@@ -177,3 +200,31 @@ def test_a_run_stops_at_its_budget_says_what_is_left_and_goes_on_with_more(price
         store.close()
     assert max(server.asked.values()) == 1
     assert os.environ["OPENAI_API_KEY"] == KEY
+
+
+def test_asking_anew_is_stopped_by_the_budget_and_goes_on_without_asking_twice(priced, monkeypatch):
+    from workbench import workflow
+    from workbench.parameters import load_parameters
+
+    monkeypatch.setenv("WORKBENCH_RUNS", str(priced / "runs"))
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    rows = "\n".join(f"{word} numero {n}" for n in range(10) for word in ("vinil", "taxi", "renta"))
+    (priced / "expenses.csv").write_text(f"Concepto\n{rows}\n", encoding="utf-8")
+    (priced / "prompt.yaml").write_text(PROMPT.to_yaml(), encoding="utf-8")
+    with OpenAIServer() as server, open_store() as store:
+        (priced / "run.yaml").write_text(RUN.replace("URL", server.url), encoding="utf-8")
+        for run_id, changes in (("kept", []), ("anew", ["classify.cache=false", "classify.budget_usd=0.1"])):
+            parameters = load_parameters("run.yaml", changes)
+            workflow.start(parameters, store, run_id=run_id)
+            run = workflow.ingest(parameters, store, run_id=run_id)
+            if run_id == "kept":
+                workflow.classify(run, parameters, store)
+        with pytest.raises(BudgetReached):
+            workflow.classify(run, parameters, store)
+        asked = sum(server.asked.values()) - 30
+        assert 0 < asked < 30
+        more = load_parameters("run.yaml", ["classify.cache=false", "classify.budget_usd=50"])
+        run = workflow.start(more, store, run_id="anew", resume=True)
+        assert workflow.estimate(run, more, store, 1).from_cache == asked
+        workflow.classify(run, more, store)
+    assert set(server.asked.values()) == {2}  # once for each run

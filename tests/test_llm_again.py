@@ -167,12 +167,12 @@ def test_a_pass_without_money_leaves_the_run_to_go_on_later(tmp_path, monkeypatc
         free.classify(items)
         poor = made(server, cache, second_pass_below=0.5, budget_usd=1.3 * free.cost_usd, concurrency=1)
         assert set(poor.classify(items)["status"]) == {"ok"}
-        assert poor.left > 0
+        assert poor.left == 0 and poor.left_again > 0  # every item has an answer
         assert poor.cost_usd <= 1.3 * free.cost_usd
         asked = len(server.calls)
         rich = made(server, cache, second_pass_below=0.5, budget_usd=50.0)
         rich.classify(items)
-        assert rich.left == 0
+        assert rich.left == rich.left_again == 0
         assert len(server.calls) - asked < 9
 
 
@@ -241,3 +241,15 @@ def test_an_estimate_counts_the_calls_that_ask_again_and_not_those_that_are_kept
 def test_wishes_that_make_no_sense_are_refused(limits, said):
     with pytest.raises(ParameterError, match=said):
         Limits(**limits)
+
+
+def test_progress_says_what_is_wrong_with_the_service_and_that_items_are_asked_again():
+    items, said = many(20), []
+    with OpenAIServer(
+        moody({text: ["Otros"] for text in items["cleanText"][:5]}), faults={1: ["server_error"]}
+    ) as server:
+        classifier = made(server, second_pass_below=0.5, concurrency=1)
+        classifier.classify(items, lambda at: said.append(str(at)))
+    assert said[0].endswith("answered 500: The server had an error")
+    assert not any("500" in line for line in said[1:])
+    assert "20 of 20 items" in said[-2] and said[-1].startswith("asked a second time: 5 of 5 items")

@@ -185,10 +185,11 @@ def test_what_the_judge_costs_counts_and_is_paid_once_and_a_broken_one_is_told(p
             assert store.load("three", "predictions", 1)["judge_category"].isna().all()
             assert store.stage_done("three", "classify", 1)
     with open_store() as store:  # nobody answers there any more
-        parameters = load_parameters("run.yaml", [*by_model, "classify.cache=false"])
+        parameters = load_parameters("run.yaml", [*by_model, "classify.cache=false", "classify.max_retries=1"])
         fourth = workflow.ingest(parameters, store, run_id=workflow.start(parameters, store, run_id="four").run_id)
         workflow.classify(fourth, parameters, store, iteration=1)
-        assert "cannot be reached" in store.load("four", "metrics", 1)["judge"]["error"]
+        error = store.load("four", "metrics", 1)["judge"]["error"]
+        assert "cannot be reached" in error and "check classify.judge.base_url" in error
         assert set(store.load("four", "predictions", 1)["status"]) == {"ok"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,12 @@ import pandas as pd
 from workbench import intake, llm, metrics, refinery, tracking
 from workbench.errors import BudgetReached, ParameterError, UsageError
 from workbench.parameters import Parameters
+from workbench.records import Status
 from workbench.runs import RunStore
 from workbench.settings import find_file, shown
 from workbench.stages import Notes
 
+_ANEW = "asked_anew_since"
 ASSUMED_LOW = 0.3
 """Share of the items with a low score in an estimate, as long as a run has no scores."""
 
@@ -42,10 +45,16 @@ def check(parameters: Parameters, *, asks: bool = True) -> llm.Prompt:
 
 
 def estimate(
-    items: pd.DataFrame, prompt: llm.Prompt, parameters: Parameters, store: RunStore, run_id: str | None = None
+    items: pd.DataFrame,
+    prompt: llm.Prompt,
+    parameters: Parameters,
+    store: RunStore,
+    run_id: str | None = None,
+    iteration: int = 0,
 ) -> llm.Estimate:
     """Estimate what it costs to classify items, and to have a second opinion on some of them; nothing is sent."""
-    limits, cache = _limits(parameters, spent(store, run_id) if run_id else 0.0), _cache(parameters, store)
+    limits = _limits(parameters, spent(store, run_id) if run_id else 0.0)
+    cache = _cache(parameters, store, run_id, iteration)
     found = llm.estimate(items, prompt, provider_of(parameters, asks=False), limits, cache)
     options = parameters.classify.judge
     if options is None:
@@ -91,7 +100,9 @@ def classify_items(
         limits, items = limits.changed(sample_size=0, audit_sample=0), items[items["item_id"].isin(only)]
     memory = Batches(store, run_id, notes.step.iteration)
     memory.check(parameters.classify.mode)
-    classifier = llm.classifier_of(prompt, provider_of(parameters), limits, _cache(parameters, store), memory)
+    _begin_anew(parameters, store, run_id, notes.step.iteration)
+    cache = _cache(parameters, store, run_id, notes.step.iteration)
+    classifier = llm.classifier_of(prompt, provider_of(parameters), limits, cache, memory)
     if parameters.classify.keep_raw:
         classifier.on_call = partial(store.append, run_id, "raw_answers", iteration=notes.step.iteration)
     earlier = _spending(store, run_id, notes.step.iteration)
@@ -106,10 +117,13 @@ def classify_items(
         notes.progress(at.done, at.total, str(at))
 
     predictions = classifier.classify(items, on_progress=progress)
-    if classifier.left:
+    if classifier.left or classifier.left_again:
+        done = int((predictions["status"] != Status.PENDING).sum())
+        again = f"{classifier.left_again:,} of them still to be asked again"
+        left = f"{classifier.left:,} left" if classifier.left else again
         raise BudgetReached(
             f"the budget of {parameters.classify.budget_usd:g} USD is used up: {spent(store, run_id):.4f} USD spent,"
-            f" {len(predictions) - classifier.left:,} of {len(predictions):,} items done, {classifier.left:,} left.",
+            f" {done:,} of {len(predictions):,} items done, {left}.",
             hint=f"raise classify.budget_usd and go on with --run-id {run_id} --resume; what was answered is kept.",
         )
     processing = classifier.processing()
@@ -204,7 +218,7 @@ def ask_second_opinion(
     about |= {"below": options.below, "share": options.share}
     try:
         limits = _judge_limits(parameters, spent(store, run_id))
-        judge = llm.Classifier(prompt, _judge_of(parameters), limits, _cache(parameters, store))
+        judge = llm.Classifier(prompt, _judge_of(parameters), limits, _cache(parameters, store, run_id, iteration))
     except UsageError as error:
         return predictions, {**about, **metrics.second_opinion(llm.NO_JUDGEMENTS), "error": str(error)}
     said = llm.ask_judge(store.load(run_id, "items"), predictions, drawn, judge, progress)
@@ -213,7 +227,8 @@ def ask_second_opinion(
     found = {**about, **metrics.second_opinion(said.judgements), "processing": judge.processing()}
     by_item = said.judgements.set_index("item_id")["judge_category"]
     judged = predictions.assign(judge_category=predictions["item_id"].map(by_item).astype("str"))
-    return judged, {**found, "error": said.error or left}
+    why = said.error.replace("classify.", "classify.judge.") if said.error else left
+    return judged, {**found, "error": why}
 
 
 def _judge_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
@@ -245,6 +260,16 @@ def _limits(parameters: Parameters, spent: float) -> llm.Limits:
     return llm.Limits(**parameters.classify.limits(), seed=parameters.run.seed, budget_usd=left)
 
 
-def _cache(parameters: Parameters, store: RunStore) -> llm.AnswerCache:
-    kept = store.answers(llm.Answer)
-    return kept if parameters.classify.cache else llm.WriteOnly(kept)
+def _cache(parameters: Parameters, store: RunStore, run_id: str | None = None, iteration: int = 0) -> llm.AnswerCache:
+    """Give the kept answers; where all is asked anew, those that this iteration has been given since it was begun."""
+    if parameters.classify.cache:
+        return store.answers(llm.Answer)
+    begun = store.manifest(run_id).get(_ANEW, {}).get(str(iteration)) if run_id else None
+    return store.answers(llm.Answer, since=begun) if begun else llm.WriteOnly(store.answers(llm.Answer))
+
+
+def _begin_anew(parameters: Parameters, store: RunStore, run_id: str, iteration: int) -> None:
+    """Note when an iteration began to ask everything anew, so that going on with it asks nothing twice."""
+    if not parameters.classify.cache and str(iteration) not in store.manifest(run_id).get(_ANEW, {}):
+        begun = datetime.now(UTC).isoformat(timespec="microseconds")
+        store.update_manifest(run_id, **{_ANEW: {str(iteration): begun}})

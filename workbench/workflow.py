@@ -113,7 +113,7 @@ def _adopt(run: Run, parameters: Parameters, store: RunStore) -> Run:
 def estimate(run: Run, parameters: Parameters, store: RunStore, iteration: int) -> llm.Estimate:
     """Estimate what classifying the items with an iteration's prompt will cost; nothing is sent."""
     prompt = prompt_of(run, store, iteration)
-    return classification.estimate(store.load(run.run_id, "items"), prompt, parameters, store, run.run_id)
+    return classification.estimate(store.load(run.run_id, "items"), prompt, parameters, store, run.run_id, iteration)
 
 
 def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:

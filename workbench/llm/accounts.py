@@ -35,6 +35,8 @@ class Accounts:
         """Answers to items that were not asked for; they are ignored."""
         self.left = 0
         """Items that are pending because the budget is used up."""
+        self.left_again = 0
+        """Answered items for whose further pass the budget had no money."""
         self.put_off = 0
         """Calls that the service put off (429); they cost nothing and are made again."""
         self.broken = 0
@@ -53,7 +55,7 @@ class Accounts:
         self.put_off += other.put_off
         self.broken += other.broken
         self.hedged += other.hedged
-        self.left += other.left
+        self.left_again += other.left
 
     def _processing(self, provider: Provider, cost_usd: float | None) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""

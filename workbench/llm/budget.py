@@ -18,6 +18,10 @@ PRICES = "parameters/prices.yaml"
 """The price list: in the working directory, else the one that travels with the package."""
 
 
+FREE = "lexical-1"
+"""The embedded model costs nothing, whatever a price list says or leaves out."""
+
+
 class Price(BaseModel):
     """What a model costs, in US dollars per million tokens."""
 
@@ -53,6 +57,8 @@ class PriceList(BaseModel):
 
     def price(self, model: str) -> Price | None:
         """Find the price of a model, also under its dated name (`gpt-4o-mini-2024-07-18`); None if it is unknown."""
+        if model == FREE:
+            return Price(input=0, cached=0, output=0)
         return self.models.get(model) or self.models.get(re.sub(r"-\d{4}-?\d\d-?\d\d$", "", model))
 
 

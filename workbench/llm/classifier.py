@@ -14,6 +14,7 @@ does not matter.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ from workbench.llm.sheet import Question, Sheet
 from workbench.llm.waiting import ChunkSize, Waiting
 from workbench.records import AMBIGUOUS_SCORE, Status
 
+_PASSES = {2: "asked a second time", 3: "asked a third time"}
 _LAST_WAIT = 5.0
 """Seconds to wait for the calls under way when one of them says that no other can succeed."""
 
@@ -112,7 +114,7 @@ class Classifier(Accounts):
         self._on_progress = on_progress
         self._budget = Budget(self.limits.budget_usd, self.provider.model, self.limits.mode)
         self._started = time.monotonic()
-        self._note = ""
+        self._note = self._title = ""
         self._open_accounts()
 
     def classify(self, items: pd.DataFrame, on_progress: OnProgress | None = None) -> pd.DataFrame:
@@ -137,7 +139,7 @@ class Classifier(Accounts):
         """Ask items once more, from the same budget; None where that does not suffice."""
         sheet, other = Sheet(items, self.prompt), copy.copy(self)
         other._start(self._on_progress)
-        other._budget = self._budget
+        other._budget, other._title = self._budget, _PASSES[number]
         try:
             questions = sheet.questions(self.limits.changed(sample_size=0), self.provider.fingerprint, number)
             other._ask(sheet, other._without_cached(sheet, questions))
@@ -192,11 +194,20 @@ class Classifier(Accounts):
                 for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
                     if self._counts(desk, dispatcher, flight, reply):
                         self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
+                        desk.budget.settle(flight.forecast, reply.usage)
                 raise
             finally:
                 self.hedged += desk.hedge.calls
-                for flight in dispatcher.abandoned:
-                    self._pay(desk, flight, flight.forecast)
+                self._leave(desk, dispatcher)
+
+    def _leave(self, desk: Desk, dispatcher: _Calls) -> None:
+        """Pay for calls that nobody waits for any more what they probably cost: the service answers all the same."""
+        left = [*dispatcher.abandoned, *dispatcher.under_way]
+        for flight in left:
+            self._pay(desk, flight, desk.forecast.of(flight.chunk.questions))
+        if left:
+            with contextlib.suppress(Exception):  # the reason to stop is what matters
+                self._report(desk.sheet)
 
     def _counts(self, desk: Desk, dispatcher: _Calls, flight: Flight, reply: Reply | CallFailed) -> bool:
         """Say whether this is the answer for its chunk: of two calls the first good one is, the other is ignored."""
@@ -295,6 +306,7 @@ class Classifier(Accounts):
     def _after_answer(self, desk: Desk, flight: Flight, reply: Reply) -> Decision:
         chunk, good = flight.chunk, len(reply.parsed.good)
         desk.pace.succeeded(flight.forecast, reply.usage)
+        self._note = ""
         if reply.truncated or not chunk.level:  # what was halved says something about an item, not about sizes
             desk.size.answered(len(chunk), good, truncated=reply.truncated)
         desk.forecast.learn(flight.forecast, reply.usage, len(chunk))
@@ -311,6 +323,7 @@ class Classifier(Accounts):
     def _after_failure(self, desk: Desk, flight: Flight, error: CallFailed) -> Decision:
         chunk, limits = flight.chunk, self.limits
         decision = after_failure(chunk, error, limits.max_retries, desk.breaker.good_calls)
+        self._note = error.message.rstrip(".")
         if isinstance(error, RateLimited):
             self.put_off += 1
             desk.pace.rate_limited(flight.started_at, error.wait)
@@ -370,5 +383,6 @@ class Classifier(Accounts):
                 cost_usd=self.cost_usd,
                 last_call=last_call,
                 note=self._note,
+                title=self._title,
             )
         )

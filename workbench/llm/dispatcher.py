@@ -41,10 +41,15 @@ class Dispatcher(Generic[Task, Result]):
         self._threads: list[threading.Thread] = []
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[tuple[Task, Result | _Raised]] = queue.SimpleQueue()
-        self.in_flight = 0
+        self.under_way: list[Task] = []
         """Calls that were submitted and whose result was not fetched; without the abandoned ones."""
         self.abandoned: list[Task] = []
         """Calls under way that nobody waits for."""
+
+    @property
+    def in_flight(self) -> int:
+        """Count the calls that are waited for."""
+        return len(self.under_way)
 
     def __enter__(self) -> Self:
         """Open the window."""
@@ -61,7 +66,7 @@ class Dispatcher(Generic[Task, Result]):
 
     def submit(self, task: Task) -> None:
         """Hand a task to a thread."""
-        self.in_flight += 1
+        self.under_way.append(task)
         self._tasks.put(task)
         if len(self._threads) < min(self.in_flight, self._concurrency) + len(self.abandoned):
             self._threads.append(threading.Thread(target=self._work, name="llm-call", daemon=True))
@@ -69,7 +74,7 @@ class Dispatcher(Generic[Task, Result]):
 
     def abandon(self, task: Task) -> None:
         """Wait for a call no more: another may start in its place. A thread cannot be stopped, so it goes on alone."""
-        self.in_flight -= 1
+        self.under_way.remove(task)
         self.abandoned.append(task)
 
     def take_back(self, task: Task) -> bool:
@@ -90,8 +95,7 @@ class Dispatcher(Generic[Task, Result]):
                 if until is not None and time.monotonic() >= until:
                     return None
                 continue
-            is_waited_for = task not in self.abandoned
-            self.in_flight -= is_waited_for
+            is_waited_for = self._came_back(task)
             if not isinstance(outcome, _Raised):
                 return task, outcome
             if is_waited_for:
@@ -106,9 +110,16 @@ class Dispatcher(Generic[Task, Result]):
                 task, outcome = self._outcomes.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 return
-            self.in_flight -= task not in self.abandoned
+            self._came_back(task)
             if not isinstance(outcome, _Raised):
                 yield task, outcome
+
+    def _came_back(self, task: Task) -> bool:
+        """Note that a call is over; says whether it was waited for."""
+        is_waited_for = task in self.under_way
+        if is_waited_for:
+            self.under_way.remove(task)
+        return is_waited_for
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

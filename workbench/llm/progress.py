@@ -42,7 +42,9 @@ class Progress:
     last_call: CallReport | None = None
     """Null for what the cache answered."""
     note: str = ""
-    """What is waited for, where it is not calls."""
+    """What is waited for, where it is not calls, or what was wrong with the latest call."""
+    title: str = ""
+    """What these items are asked for, where it is not their first answer."""
 
     def __str__(self) -> str:
         """Give one line to show.
@@ -65,4 +67,5 @@ class Progress:
             )
             if count
         ]
-        return "; ".join(filter(None, [", ".join(parts), self.note]))
+        said = "; ".join(filter(None, [", ".join(parts), self.note]))
+        return f"{self.title}: {said}" if self.title else said

@@ -44,15 +44,20 @@ A = TypeVar("A", bound=AnswerLike)
 class Answers(Generic[A]):
     """All kept answers, of all runs; safe to use from several threads and processes."""
 
-    def __init__(self, database: Database, make: Callable[..., A]) -> None:
-        """Give answers back as `make(key=…, category=…, reason=…, score=…, status=…, attempts=…)`."""
+    def __init__(self, database: Database, make: Callable[..., A], since: str = "") -> None:
+        """Give answers back as `make(key=…, category=…, reason=…, score=…, status=…, attempts=…)`.
+
+        Those that were kept before `since` (ISO 8601, UTC) are not found.
+        """
         self._database = database
         self._make = make
+        self._since = since
 
     def get(self, keys: Sequence[str]) -> dict[str, A]:
         """Give the answers there are to these keys, by key; raises StorageError."""
         with self._database.read() as transaction:
-            return {row["key"]: self._build(row) for row in transaction.rows_in("answers", "key", keys)}
+            rows = transaction.rows_in("answers", "key", keys)
+            return {row["key"]: self._build(row) for row in rows if row["saved_at"] >= self._since}
 
     def put(self, answers: Iterable[AnswerLike]) -> None:
         """Keep answers, all or none; one whose key is there replaces what was there. Raises StorageError."""

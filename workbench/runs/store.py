@@ -282,10 +282,10 @@ class RunStore(Doors):
     @overload
     def answers(self) -> Answers[Answer]: ...
     @overload
-    def answers(self, make: Callable[..., A]) -> Answers[A]: ...
-    def answers(self, make: Callable[..., Any] = Answer) -> Answers[Any]:
-        """Give the kept answers of all runs, which come back as `make(key=…, category=…, reason=…, …)`."""
-        return Answers(self._database, make)
+    def answers(self, make: Callable[..., A], since: str = "") -> Answers[A]: ...
+    def answers(self, make: Callable[..., Any] = Answer, since: str = "") -> Answers[Any]:
+        """Give the kept answers of all runs, or those since a moment, as `make(key=…, category=…, reason=…, …)`."""
+        return Answers(self._database, make, since)
 
     def schema_cache(self) -> Schemas:
         """Give the kept descriptions of files, for `readers.inspect_sources`."""

@@ -155,6 +155,15 @@ def test_similar_texts_of_different_categories_both_enter() -> None:
     assert len(refined.prompt.examples) == 2
 
 
+def test_what_the_prompt_gets_right_anyway_is_left_out_but_for_rare_categories_and_contrasts() -> None:
+    right = [verdict(word, "Pop") for word in ("vinil", "mampara", "display", "exhibidor", "cenefa", "lona de taxi")]
+    rare, wrong = verdict("vuelo", "Viajes"), verdict("taxi de lona", "Pop", "Otros")
+    assert len(refine(*right).prompt.examples) == 3
+    refined = refine(*right, rare, wrong)
+    assert {"lona de taxi", "taxi de lona", "vuelo"} <= set(texts_of(refined))
+    assert Counter(each.category for each in refined.prompt.examples) == {"Pop": 3, "Viajes": 1, "Otros": 1}
+
+
 def test_a_note_comes_along_shortened() -> None:
     refined = refine(verdict("vinil", "Viajes", "Pop", user_notes="  es material\nde tienda " + "y mas " * 60))
     [example] = refined.prompt.examples

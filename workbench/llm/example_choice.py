@@ -5,7 +5,8 @@
 2. Categories that have no example yet, the rarest first.
 3. More of the confused items, pair by pair, until they are half of what may be chosen: a prompt of border cases only
    does not show what is typical.
-4. What remains, for the category with the fewest examples, always the text that is least like those chosen.
+4. What remains, for the category with the fewest examples, always the text that is least like those chosen. An item
+   that the prompt got right without it says nothing new: it is only taken for a category with fewer than three examples.
 
 No two examples of a category are nearly the same text. The same candidates, in any order, give the same choice.
 """
@@ -26,6 +27,9 @@ from workbench.llm.prompt import Example, fold
 
 Pair = tuple[str, str]
 """The category that was predicted, and the true one."""
+
+ENOUGH = 3
+"""With so many examples a category is covered: what the prompt gets right anyway says nothing new of it."""
 
 _BYTES_PER_TOKEN = 3.5
 _TOKENS_AROUND = 6
@@ -137,9 +141,16 @@ class _Choice:
         yield from self._missing_categories()
         while self._wrong < self._most_wrong and any(self._open_of(pair) for pair in pairs):
             yield from self._one_round(pairs)
-        while remaining := {self._candidates[place].category for place in self._open_places()}:
+        while remaining := {self._candidates[place].category for place in self._telling()}:
             category = min(remaining, key=lambda name: (self._number_of[name], name))
             yield self._least_alike(self._open_in(category)), f"shows what else belongs to '{category}'"
+
+    def _telling(self) -> list[int]:
+        """Close what is redundant, and give the rest."""
+        for place in self._open_places():
+            candidate = self._candidates[place]
+            self._open[place] = candidate.was_wrong or self._number_of[candidate.category] < ENOUGH
+        return self._open_places()
 
     def _one_round(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         """Yield, for each confused pair, an item that was confused, then its counterpart."""

@@ -2,11 +2,12 @@
 
 import json
 
+import nbformat
 import pytest
 import yaml
 from openai_server import KEY, MODEL, OpenAIServer
 
-from workbench import console, measuring, metrics, report, stages, workflow
+from workbench import console, measuring, metrics, notebooks, report, stages, workflow
 from workbench.errors import ParameterError
 from workbench.parameters import load_parameters
 from workbench.records import Pool, RunState, pool_of
@@ -215,3 +216,26 @@ def test_items_without_text_are_no_reason_to_wait_for_ever(project, store):
     assert run.state == RunState.FINISHED
     assert "No item has both a text and an answer" in workflow.review_advice(run, store, 1)
     assert store.load("one", "metrics", 2)["accuracy"] is None
+
+
+def outputs(store, name):
+    """The texts that the cells of an executed notebook show."""
+    cells = nbformat.read(store.path("one", f"notebook_{name}", 1), 4).cells
+    shown = [output for cell in cells for output in cell.get("outputs", [])]
+    return [each.get("text") or each.data.get("text/html") or each.data.get("text/plain") for each in shown]
+
+
+def test_the_executed_notebooks_show_every_proposal_and_no_blank_line(project, store):
+    parameters = load_parameters("run.yaml", ["validate.sample_size=20", "refine.max_examples=9"])
+    run = up_to(stages.Step("classify", 1), parameters, store)
+    notebooks.run_stage(run, stages.Step("classify", 1), store)
+    run = up_to(stages.Step("refine", 1), parameters, store)
+    notebooks.run_stage(run, stages.Step("refine", 1), store)
+    assert all(text.strip() for text in outputs(store, "classify") + outputs(store, "refine"))
+    assert "No judge was asked for a second opinion.\n" in outputs(store, "classify")
+    record = store.load("one", "proposals", 1)
+    shown = "".join(outputs(store, "refine"))
+    for each in record["proposals"]:
+        assert each["proposal_id"] in shown
+        assert each["evidence"][0][:8] in shown
+    assert record["sentence"] in shown

@@ -6,7 +6,7 @@
 3. More of the confused items, pair by pair, until they are half of what may be chosen: a prompt of border cases only
    does not show what is typical.
 4. What remains, for the category with the fewest examples, always the text that is least like those chosen. An item
-   that the prompt got right without it says nothing new: it is only taken for a category with fewer than three examples.
+   that the prompt got right without it says nothing new: only a category with fewer than three examples gets it.
 
 No two examples of a category are nearly the same text. The same candidates, in any order, give the same choice.
 """

@@ -21,9 +21,14 @@ from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.registry import Registry
 from workbench.values import value_text
 
+_EMPTY_HASH = blake2b(digest_size=16, person=b"item")
+
 Keep = Literal["first", "last"]
 Compared = dict[str, "pd.Series[Any]"]
 """What a strategy compares: the columns, under the names that enter the hash."""
+
+Numbered = tuple[npt.NDArray[np.int64], list[bytes]]
+"""Each row's number, and the content of each number."""
 
 ITEM_ID = "item_id"
 N_ROWS = "n_rows"
@@ -179,17 +184,23 @@ def item_ids(df: pd.DataFrame, columns: str | Iterable[str], strategy: str = "co
         twice = df.columns[df.columns.duplicated()][0]
         raise UsageError(f"column {twice!r} stands more than once in the table.", hint="rename one of them.")
     fields = [_numbered(name, values) for name, values in compare(df, names).items()]
-    codes, first = _combine([numbers for numbers, _ in fields], len(df))
-    parts = [[contents[number] for number in numbers[first].tolist()] for numbers, contents in fields]
-    whole = parts[0] if len(parts) == 1 else [b"".join(content) for content in zip(*parts, strict=True)]
-    hashes = _as_hexadecimal(_hashes(whole if fields else [b""]))
+    codes, contents = fields[0] if len(fields) == 1 else _combined(fields, len(df))
+    hashes = _as_hexadecimal(_hashes(contents))
     spread = pd.array(hashes.take(pa.array(codes)), dtype="str")
     return pd.Series(spread, index=df.index, name=ITEM_ID)
 
 
 def _hashes(contents: list[bytes]) -> bytes:
     """Give the hashes of contents, one after the other."""
-    return b"".join([blake2b(content, digest_size=16, person=b"item").digest() for content in contents])
+    return b"".join([_hash(content) for content in contents])
+
+
+def _hash(content: bytes) -> bytes:
+    """Hash a content from a copy of the beginning, which is faster than to begin anew."""
+    state = _EMPTY_HASH.copy()
+    state.update(content)
+    digest: bytes = state.digest()
+    return digest
 
 
 def _as_hexadecimal(hashes: bytes) -> pa.Array:
@@ -219,8 +230,8 @@ def _contents(name: str, texts: pa.Array) -> list[bytes]:
     return written
 
 
-def _numbered(name: str, values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[bytes]]:
-    """Number the distinct texts of a column; gives each row's number, and the content of each number."""
+def _numbered(name: str, values: pd.Series[Any]) -> Numbered:
+    """Number the distinct texts of a column."""
     if isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow":
         encoded = _one_array(values).dictionary_encode()
         contents = _contents(name, encoded.dictionary)
@@ -242,13 +253,14 @@ def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(np.array([*(value_text(value) for value in distinct), None], dtype=object)[codes], dtype=object)
 
 
-def _combine(fields: list[npt.NDArray[np.int64]], rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Number the distinct combinations of several columns' numbers; gives also the first row of each."""
+def _combined(fields: list[Numbered], rows: int) -> Numbered:
+    """Number the distinct combinations of several columns."""
     codes = np.zeros(rows, np.int64)
-    for part in fields:
-        codes, _ = pd.factorize(codes * (part.max(initial=0) + 1) + part)
+    for numbers, _ in fields:
+        codes, _ = pd.factorize(codes * (numbers.max(initial=0) + 1) + numbers)
     first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
-    return codes, first
+    parts = [[contents[number] for number in numbers[first].tolist()] for numbers, contents in fields]
+    return codes, [b"".join(content) for content in zip(*parts, strict=True)] if fields else [b""]
 
 
 def _listed(columns: str | Iterable[str]) -> list[str]:

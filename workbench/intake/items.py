@@ -21,8 +21,8 @@ IN_MEMORY = 64 << 20
 def as_entries(items: pd.DataFrame) -> list[dict[str, Any]]:
     """Give items as the classifier gets them: item_id and the clean fields."""
     fields = items.drop(columns=["n_rows", "amount"], errors="ignore")
-    entries: list[dict[str, Any]] = pa.Table.from_pandas(fields, preserve_index=False).to_pylist()
-    return entries
+    texts = (pa.array(fields[name], from_pandas=True).to_pylist() for name in fields)
+    return [dict(zip(fields.columns, values, strict=True)) for values in zip(*texts, strict=True)]
 
 
 class ItemTable:

@@ -26,12 +26,12 @@ class Kind(StrEnum):
 
 
 ARROW_TYPES = {
-    Kind.TEXT: pa.string(),
+    Kind.TEXT: pa.large_string(),
     Kind.INTEGER: pa.int64(),
     Kind.NUMBER: pa.float64(),
     Kind.DATE: pa.timestamp("us"),
     Kind.BOOLEAN: pa.bool_(),
-    Kind.EMPTY: pa.string(),
+    Kind.EMPTY: pa.large_string(),
 }
 
 

@@ -159,14 +159,14 @@ def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
     with file.utf8(layout.data_start) as stream:
         reader = arrow_csv.open_csv(
             pa.PythonFile(stream, mode="r"),
-            read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK),
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=layout.dialect.delimiter,
                 quote_char='"' if layout.dialect.quoted else False,
                 newlines_in_values=layout.dialect.quoted,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+                column_types=dict.fromkeys(names, pa.large_string()), null_values=[""], strings_can_be_null=True
             ),
         )
         with reader:
@@ -195,7 +195,7 @@ def _patient(file: TextFile, layout: Layout, width: int, survey: _Survey) -> Ite
                 survey.ragged += not named <= len(row) <= len(layout.header)
                 width = max(width, len(row))
         cells = islice(zip_longest(*block, [""] * width, fillvalue=""), width)
-        arrays = [pa.array([cell or None for cell in column[:-1]], pa.string()) for column in cells]
+        arrays = [pa.array([cell or None for cell in column[:-1]], pa.large_string()) for column in cells]
         yield pa.Table.from_arrays(arrays, names=[str(position) for position in range(width)])
 
 

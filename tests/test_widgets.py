@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from workbench.errors import PromptError, UsageError
+from workbench.errors import ColumnNotFound, PromptError, UsageError
 from workbench.parameters import load_parameters, parse_parameters
 from workbench.records import RunState
 from workbench.runs import open_store
@@ -65,8 +65,8 @@ def test_a_cleaning_preview_shows_before_and_after_and_every_step(folder):
 
 
 def test_a_cleaning_preview_says_which_column_is_missing(folder):
-    preview = CleaningPreview("gastos.csv", ["Concept"])
-    assert "Concepto" in preview.message.value
+    with pytest.raises(ColumnNotFound, match="Concepto"):
+        CleaningPreview("gastos.csv", ["Concept"])
 
 
 def test_a_draft_is_sent_as_it_is_shown_compared_with_its_file_and_saved_as_a_new_version(folder):
@@ -194,6 +194,18 @@ def test_the_three_tabs_write_the_parameters_of_what_was_clicked(folder):
     assert "no files or no columns" in tabs.pipeline.message.value
     tabs.validation.refresh()
     assert "there is no run yet" in tabs.validation.message.value
+
+
+def test_a_page_that_is_loaded_anew_goes_on_where_it_was_left(folder):
+    write_parameters(described(folder), "start.yaml")
+    tabs = Workbench("start.yaml")
+    tabs.data._picker.pick(["Concepto"], amount="Importe")
+    tabs.pipeline._turns.value = 4
+    tabs._tabs.selected_index = 1
+    again = Workbench("start.yaml")
+    assert again._tabs.selected_index == 1
+    assert again._parameters().ingest.amount_column == "Importe"
+    assert again._parameters().run.iterations == 4
 
 
 def test_a_widget_that_nobody_can_click_is_shown_as_a_still_picture(folder, monkeypatch, capsys):

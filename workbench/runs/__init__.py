@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.runs.decisions import Decision, Decisions, open_decisions
     from workbench.runs.parquet import BatchWriter, write_parquet
     from workbench.runs.parts import Parts
+    from workbench.runs.sessions import Session
     from workbench.runs.store import RunStore, open_store
     from workbench.runs.tables import WRITERS, write_table
     from workbench.runs.workbook import ROWS_PER_SHEET, WorkbookReport, write_workbook
@@ -24,6 +25,7 @@ _HOMES = {
     "decisions": ("Decision", "Decisions", "open_decisions"),
     "parquet": ("BatchWriter", "write_parquet"),
     "parts": ("Parts",),
+    "sessions": ("Session",),
     "store": ("RunStore", "open_store"),
     "tables": ("WRITERS", "write_table"),
     "workbook": ("ROWS_PER_SHEET", "WorkbookReport", "write_workbook"),
@@ -43,6 +45,7 @@ __all__ = [
     "Decisions",
     "Parts",
     "RunStore",
+    "Session",
     "WorkbookReport",
     "atomic_path",
     "open_decisions",

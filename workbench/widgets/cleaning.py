@@ -49,7 +49,7 @@ class CleaningPreview(Panel):
         """Look at other columns or rows; of a file only the beginning is read."""
         self._columns = columns
         self._table = rows if isinstance(rows, pd.DataFrame) else next(iter(readers.batches(find_file(rows))))
-        self._draw()
+        self._show()
 
     def still(self) -> str:
         """Give the rows before and after as a table."""
@@ -57,6 +57,9 @@ class CleaningPreview(Panel):
 
     @guarded
     def _draw(self, *_: object) -> None:
+        self._show()
+
+    def _show(self) -> None:
         chosen = self._chosen()
         self._shown = chosen.preview(self._table, self._columns, rows=ROWS, seed=self._seed)
         self._rows.update(self._shown.reset_index(drop=True), selected_rows=[], showIndex=False)

@@ -7,6 +7,7 @@ notebook may be closed and opened again, and the same file runs on a schedule.
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from workbench import dedup, llm, plots, sampling
 from workbench.errors import UsageError
 from workbench.parameters import Parameters, load_parameters, parse_parameters
 from workbench.records import RunState
-from workbench.runs import RunStore, open_store
+from workbench.runs import RunStore, Session, open_store
 from workbench.settings import find_file, shown
 from workbench.widgets.background import write_parameters
 from workbench.widgets.cleaning import CleaningPreview
@@ -27,26 +28,31 @@ from workbench.widgets.monitor import ClassificationMonitor
 from workbench.widgets.panel import Panel, button, guarded
 from workbench.widgets.prompts import PromptEditor
 
-PROMPT = "parameters/prompts/business_expenses.yaml"
+STEPS = ("1 · Data and cleaning", "2 · Pipeline", "3 · Validation")
 
 
 class Workbench(Panel):
     """Files → cleaning → prompt → run → review, without writing YAML."""
 
     def __init__(self, parameters_file: str = "parameters/demo.yaml") -> None:
-        """Begin with the values of a parameters file; the newest run, if there is one, is found again."""
+        """Begin with the values of a parameters file, or go on from where the last page of it was left."""
         super().__init__()
         self._store = open_store()
-        self._start = load_parameters(find_file(parameters_file))
+        self._session = _session_of(self._store, parameters_file)
+        kept = self._session.state
+        file = find_file(parameters_file)
+        self._start = parse_parameters(kept["parameters"]) if "parameters" in kept else load_parameters(file)
         self.data = DataTab(self._start)
         self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._opened)
         self.validation = ValidationTab(self._store)
-        tabs = {"1 · Data and cleaning": self.data, "2 · Pipeline": self.pipeline, "3 · Validation": self.validation}
-        self._tabs = w.Tab([tab.box for tab in tabs.values()], titles=tuple(tabs))
+        self._tabs = w.Tab([tab.box for tab in (self.data, self.pipeline, self.validation)], titles=STEPS)
+        if kept.get("run_id") and self._store.exists(kept["run_id"]):
+            self._opened(kept["run_id"])
+        if self._session.current_step in STEPS:
+            self._tabs.selected_index = STEPS.index(self._session.current_step)
+            self._turned()
         self._tabs.observe(self._turned, "selected_index")
         self.fill(self._tabs)
-        if len(self._store.list()):
-            self._opened(self._store.latest().run_id)
 
     def still(self) -> str:
         """Say what is to be seen here."""
@@ -61,11 +67,26 @@ class Workbench(Panel):
     def _opened(self, run_id: str) -> None:
         self.pipeline.open(run_id)
         self.validation.run_id = run_id
+        self._remember(run_id=run_id)
+
+    def _remember(self, **state: Any) -> None:
+        """Keep where the page is, for when it is loaded anew."""
+        with suppress(UsageError):  # what is not picked yet cannot be kept
+            state["parameters"] = self._parameters().to_dict()
+        step = STEPS[self._tabs.selected_index or 0]
+        self._session = self._store.sessions().update(self._session.session_id, current_step=step, state=state)
 
     @guarded
     def _turned(self, *_: object) -> None:
+        self._remember()
         if self._tabs.selected_index == 2:
             self.validation.refresh()
+
+
+def _session_of(store: RunStore, parameters_file: str) -> Session:
+    """Find the session that was begun with this file, or begin one."""
+    living = (each for each in store.sessions().living() if each.state.get("parameters_file") == parameters_file)
+    return next(living, None) or store.sessions().create(STEPS[0], {"parameters_file": parameters_file})
 
 
 class DataTab(Panel):
@@ -112,7 +133,7 @@ class PipelineTab(Panel):
         super().__init__()
         self._parameters, self._store, self._opened = parameters, store, opened
         options = start.classify
-        self._editor = PromptEditor(find_file(options.prompt or PROMPT), reason=options.reason)
+        self._editor = PromptEditor(find_file(options.prompt), reason=options.reason)
         self._provider = w.Dropdown(options=list(llm.PROVIDERS), value=options.provider, description="Provider")
         self._model = w.Text(options.model or "", description="Model")
         self._chunk = w.BoundedIntText(options.chunk_size, min=1, max=1000, description="Items a call")

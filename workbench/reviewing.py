@@ -193,17 +193,30 @@ def results(run: Run, store: RunStore, iteration: int) -> dict[str, Any]:
     texts = texts_of(store, run.run_id)
     agreed = metrics.agreement(validations[validations["iteration"] == iteration])
     disputed = [{**each, "text": texts.get(each["item_id"], "")} for each in agreed["disputed"]]
-    paired = compare(run, store, iteration - 1, iteration)["paired"] if iteration > 1 else None
+    comparison = compare(run, store, iteration - 1, iteration) if iteration > 1 else None
     return {
         "iteration": iteration,
         "accuracy": measured["accuracy"],
         "calibration": measured["calibration"],
         "iterations": [{key: each[key] for key in COMPARED} for each in entries],
         "timeline": metrics.category_timeline(entries),
-        "paired": paired,
+        "paired": comparison and comparison["paired"],
+        "review_next": _review_next(run, store, iteration, measured),
+        "prompt": metrics.prompt_advice(measured, comparison),
         "reviewers": store.decisions(run.run_id, iteration).reviewers(),
         "agreement": agreed | {"disputed": disputed},
     }
+
+
+def _review_next(run: Run, store: RunStore, iteration: int, measured: dict[str, Any]) -> dict[str, Any]:
+    """Say what nobody has reviewed yet and why it should be, and which large categories have too few verdicts."""
+    thin = metrics.thin_categories(measured)
+    judged = store.validations(run.run_id)["item_id"]
+    said = store.load(run.run_id, "predictions", iteration)
+    before = store.load(run.run_id, "predictions", iteration - 1) if iteration > 1 else None
+    previous = None if before is None else before.set_index("item_id")["category"]
+    reasons = metrics.what_to_review(said, store.load(run.run_id, "items"), judged, thin, previous)
+    return {"reasons": reasons, "thin": thin}
 
 
 def take_in(run: Run, store: RunStore, iteration: int) -> str:

@@ -40,8 +40,8 @@ def what_to_review(
         previous: the category of the iteration before, by item_id.
 
     Returns:
-        Entries without any items are absent: `why`, `how` (the strategy that draws them), `items`, `rows`, `amount`
-        (absolute; null where there is none).
+        Entries without any items are absent: `key` (judge, changed, low_score, thin, biggest), `why`, `how` (the
+        strategy that draws them), `items`, `rows`, `amount` (absolute; null where there is none).
     """
     table = predictions.merge(items[["item_id", *_sizes(items)]], on="item_id", how="left")
     table = table[~table["item_id"].isin(set(judged)) & (table["status"] != Status.PENDING)]
@@ -49,13 +49,17 @@ def what_to_review(
     before = category if previous is None else table["item_id"].map(previous).fillna(category)
     judge = table["judge_category"].fillna(category) if "judge_category" in table else category
     reasons = [
-        ("a second model says something else", "disagreement", judge != category),
-        ("changed their category since the last iteration", "disagreement", before != category),
-        ("have a low score or none", "confidence", score.isna() | (score == AMBIGUOUS_SCORE) | (score < HIGH_SCORE)),
-        (f"are called {_listed(thin)}, of which too few are reviewed", "stratified", category.isin(thin)),
-        (f"are the {BIGGEST} biggest", "weighted", _biggest(table)),
+        ("judge", "a second model says something else", "disagreement", judge != category),
+        ("changed", "changed their category since the last iteration", "disagreement", before != category),
+        ("low_score", "have a low score or none", "confidence", _is_low(score)),
+        ("thin", f"are called {_listed(thin)}, of which too few are reviewed", "stratified", category.isin(thin)),
+        ("biggest", f"are the {BIGGEST} biggest", "weighted", _biggest(table)),
     ]
-    return [{"why": why, "how": how, **_stand_for(table[chosen])} for why, how, chosen in reasons if chosen.any()]
+    return [
+        {"key": key, "why": why, "how": how, **_stand_for(table[chosen])}
+        for key, why, how, chosen in reasons
+        if chosen.any()
+    ]
 
 
 def thin_categories(measured: Facts) -> list[str]:
@@ -74,28 +78,38 @@ def prompt_advice(measured: Facts, comparison: Facts | None) -> dict[str, Any]:
     """Say whether the prompt is worth changing again, from the mistakes that people have found.
 
     Returns:
-        `worth` (true, false, or null where it cannot be told) and `sentences`.
+        `key` (unreviewed, worse, faultless, repeated, scattered), `worth` (true, false, or null where it cannot be
+        told) and `sentences`.
     """
     accuracy = measured["accuracy"]
     if not accuracy:
-        return {"worth": None, "sentences": ["It cannot be told before a review: nobody has named a mistake yet."]}
+        told = "It cannot be told before a review: nobody has named a mistake yet."
+        return {"key": "unreviewed", "worth": None, "sentences": [told]}
     verdict = comparison["paired"]["verdict"] if comparison else None
     if verdict == "worse":
         told = f"The last change made it worse: go back to the prompt of iteration {comparison['baseline_iteration']}."  # type: ignore[index]
-        return {"worth": True, "sentences": [told]}
+        return {"key": "worse", "worth": True, "sentences": [told]}
     repeated = [pair for pair in accuracy["confused_pairs"] if pair["n"] >= WORTH_A_RULE]
     last = "The last change cannot be told from chance. " if verdict == "cannot be told" else ""
     wrong = sum(counts["incorrect"] for counts in accuracy["by_predicted"].values())
     if not wrong:
         told = f"Not one of the {accuracy['n']:,} verdicts that count found a mistake: there is nothing to mend."
-        return {"worth": False, "sentences": [told]}
+        return {"key": "faultless", "worth": False, "sentences": [told]}
     if repeated:
         share = sum(pair["n"] for pair in repeated)
         named = "; ".join(f"{p['true']} taken for {p['predicted']} ({p['n']})" for p in repeated[:3])
         told = f"{last}Yes: {share} of {wrong} mistakes come again and again: {named}. A rule for them may mend them."
-        return {"worth": True, "sentences": [told]}
+        return {"key": "repeated", "worth": True, "sentences": [told]}
     told = f"{last}Hardly: the {wrong} mistakes that were found have nothing in common; no confusion was seen twice."
-    return {"worth": False, "sentences": [told, "More examples may still help categories with few verdicts."]}
+    return {
+        "key": "scattered",
+        "worth": False,
+        "sentences": [told, "More examples may still help categories with few verdicts."],
+    }
+
+
+def _is_low(score: pd.Series[float]) -> pd.Series[bool]:
+    return score.isna() | (score == AMBIGUOUS_SCORE) | (score < HIGH_SCORE)
 
 
 def _sizes(items: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ function resultsView(app, main) {
 
 function resultsPage(app, found) {
   const at = new Date(found.at).toLocaleString(app.lang === "es" ? "es-MX" : "en-US");
-  const parts = [accuracyTiles, categoryBars, iterationTable, timelineTable, confusionTable, calibrationPart, pairedPart, reviewerPart];
+  const parts = [accuracyTiles, nextPart, categoryBars, iterationTable, timelineTable, confusionTable, calibrationPart, pairedPart, reviewerPart];
   return h("div", { class: "results" }, h("p", { class: "quiet-text" }, app.t("as_of", { at })), ...parts.map((part) => part(app, found)));
 }
 
@@ -30,6 +30,19 @@ function accuracyTiles(app, { accuracy }) {
   return panel(app, "accuracy",
     h("div", { class: "tiles" }, tile(app, "of_items", accuracy), tile(app, "of_rows", accuracy.by_rows), tile(app, "of_amount", accuracy.by_amount),
       h("div", { class: "tile" }, h("span", {}, app.t("verdicts")), h("b", {}, app.n.whole(accuracy.n)), h("span", { class: "quiet-text" }, app.t("interval_95")))));
+}
+
+// What should be reviewed next, and whether the prompt is worth changing again.
+function nextPart(app, { review_next, prompt, accuracy }) {
+  if (!review_next) return "";
+  const thin = review_next.thin.join(", "), pairs = (accuracy?.confused_pairs || []).filter((pair) => pair.n > 1).slice(0, 3);
+  const named = pairs.map((pair) => `${pair.true} → ${pair.predicted} (${pair.n})`).join("; ");
+  const reasons = review_next.reasons.map((each) => [app.t(`next_${each.key}`, { thin }), app.n.whole(each.items), app.n.whole(each.rows),
+    each.amount === null ? "–" : app.n.whole(Math.round(each.amount))]);
+  return panel(app, "review_next",
+    reasons.length ? table(app.t("review_next_note"), [app.t("why"), app.t("items_word"), app.t("rows_word"), app.t("amount_word")], reasons)
+      : h("p", {}, app.t("next_nothing")),
+    h("h3", {}, app.t("prompt_question")), h("p", {}, app.t(`prompt_${prompt.key}`, { named })));
 }
 
 // A bar with its interval: the share, and the range in which the true share is to be expected.
@@ -83,7 +96,9 @@ function calibrationPart(app, { calibration }) {
   if (!calibration?.bins.length) return "";
   const accepted = calibration.acceptance;
   const told = accepted.score === null ? app.t("accept_none")
-    : app.t("accept_from", { score: accepted.score.toFixed(2), target: app.n.share(accepted.target) });
+    : app.t("accept_from", { score: accepted.score.toFixed(2), target: app.n.share(accepted.target) }) + " " + ["items", "rows", "amount"]
+      .filter((size) => accepted.counts[size] !== null)
+      .map((size) => `${app.n.whole(Math.round(accepted.counts[size]))} ${app.t(`${size}_word`).toLowerCase()} (${app.n.share(accepted.shares[size])})`).join(", ") + ".";
   return panel(app, "calibration", h("p", {}, told), reliability(app, calibration.bins),
     table(app.t("calibration_note"), [app.t("score"), app.t("accuracy"), "n"],
       calibration.bins.map((each) => [`${each.from.toFixed(2)} – ${each.to.toFixed(2)}`, bar(app, each), app.n.whole(each.n)])));

@@ -110,7 +110,9 @@ class Tokens:
         tokens = _array(pa.large_binary(), ends, data)
         found = pc.index_in(tokens, self.keys)
         if found.null_count < len(found):
-            tokens = pc.coalesce(self.expansions.take(found), tokens)
+            found = found.fill_null(-1).to_numpy()
+            chosen = np.where(found < 0, np.arange(len(self.keys), len(self.keys) + len(found)), found)
+            tokens = pa.concat_arrays([self.expansions, tokens]).take(pa.array(chosen))
         offsets = np.frombuffer(tokens.buffers()[1], np.int64)[: len(tokens) + 1]
         cleaned = offsets[texts]
         emptied = np.flatnonzero((np.diff(cleaned) == 0) & (np.diff(texts) > 0))
@@ -131,16 +133,15 @@ def _split(block: bytes) -> tuple[Bytes, Positions, Positions]:
     Gives the bytes with one space after each word and nothing else between, where each word begins (and the last
     ends), and the number of the word with which each text begins (and the last ends).
     """
-    data = np.frombuffer(block, np.uint8)
-    gap = (data == SPACE) | (data == END)
-    after_word = np.empty_like(gap)
-    after_word[:1] = False
-    np.logical_and(gap[1:], ~gap[:-1], out=after_word[1:])
-    word_ends = np.flatnonzero(after_word)
-    texts = np.searchsorted(word_ends, np.flatnonzero(data == END), side="right")
-    packed = data[~gap | after_word]
-    packed[packed == END] = SPACE
+    data = np.frombuffer(block.replace(b"\0", b" "), np.uint8)
+    word = data != SPACE
+    kept = word.copy()
+    kept[1:] |= word[:-1]
+    packed = data[kept]
     starts = np.flatnonzero(packed == SPACE) + 1
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == END)
+    packed_ends = ends + 1 - np.searchsorted(np.flatnonzero(~kept), ends, side="right")
+    texts = np.searchsorted(starts, packed_ends, side="right")
     return packed, np.concatenate(([0], starts)), np.concatenate(([0], texts))
 
 

@@ -20,9 +20,9 @@ IN_MEMORY = 64 << 20
 
 def as_entries(items: pd.DataFrame) -> list[dict[str, Any]]:
     """Give items as the classifier gets them: item_id and the clean fields."""
-    names = [name for name in items.columns if name not in ("n_rows", "amount")]
-    texts = [pa.array(items[name], from_pandas=True).to_pylist() for name in names]
-    return [dict(zip(names, values, strict=True)) for values in zip(*texts, strict=True)]
+    fields = items.drop(columns=["n_rows", "amount"], errors="ignore")
+    entries: list[dict[str, Any]] = pa.Table.from_pandas(fields, preserve_index=False).to_pylist()
+    return entries
 
 
 class ItemTable:

@@ -192,10 +192,18 @@ class BatchWriter:
 
 
 def _repetitive(table: Any) -> list[str] | bool:
-    """Name the columns that are worth a dictionary in the file: all but those whose values seldom repeat."""
+    """Name the columns that are worth a dictionary in the file: all but texts and integers that seldom repeat."""
     if any(pa.types.is_nested(field.type) for field in table.schema):
         return True
-    return [name for name in table.schema.names if 2 * pc.count_distinct(table[name]).as_py() <= table.num_rows]
+    return [field.name for field in table.schema if not (_counts(field.type) and _seldom_repeats(table[field.name]))]
+
+
+def _counts(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
+
+
+def _seldom_repeats(values: Any) -> bool:
+    return bool(2 * pc.count_distinct(values).as_py() > len(values))
 
 
 def _decoded(table: Any) -> Any:

@@ -1,6 +1,7 @@
 """A small project in an empty folder: a messy table, a prompt of three categories, a parameters file."""
 
 import os
+import signal
 import tempfile
 import warnings
 from itertools import count
@@ -8,6 +9,7 @@ from itertools import count
 import pytest
 
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 
 PROMPT = """\
 name: small

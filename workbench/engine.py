@@ -17,7 +17,7 @@ from workbench.errors import MissingExtra, StageFailed, UsageError, WorkbenchErr
 
 ENGINES = ("local", "dask")
 THREADS = min(4, os.cpu_count() or 1)
-CONNECT_SECONDS = 20
+CONNECT_SECONDS = 10
 
 P = TypeVar("P")
 R = TypeVar("R")

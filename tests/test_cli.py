@@ -53,7 +53,7 @@ def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
 def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project):
-    command = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--iterations", "1", "--resume", "--run-id"]
+    command = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--resume", "--run-id"]
     subprocess.run([*command, "whole"], check=True, capture_output=True)
     for number, code, seconds in ((signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)):
         name = f"cut-{number.name}"
@@ -68,7 +68,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project):
         assert open_store().get(name).state == "interrupted"
         subprocess.run([*command, name], check=True, capture_output=True)
         store = open_store()
-        for artifact, iteration in (("classified", None), ("predictions", 1), ("sample", 1)):
+        for artifact, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
             whole, cut = (store.load(run_id, artifact, iteration) for run_id in ("whole", name))
             pd.testing.assert_frame_equal(whole, cut)
         assert store.get(name).state == "finished"

@@ -144,6 +144,7 @@ class OpenAIServer:
         *,
         faults: Faults = lambda call: (),
         delay: float | Callable[[Call], float] = 0.0,
+        held: Callable[[Call], bool] = lambda call: False,
         most_in_flight: int | None = None,
         formats: Sequence[str] = ("json_schema", "json_object", "text"),
         batches: Batches | None = None,
@@ -152,6 +153,7 @@ class OpenAIServer:
     ) -> None:
         """Prepare: `most_in_flight` calls are answered at a time, more get a 429; other formats a 400.
 
+        A call waits as long as `held` says so: for things to happen, where `delay` waits for time to pass.
         `says` gives the text of every answer in the place of a sensible one.
         """
         self._says = says
@@ -159,6 +161,7 @@ class OpenAIServer:
         self._answer = answer
         self._faults = faults if callable(faults) else lambda call: faults.get(call.number, ())
         self._delay = delay if callable(delay) else lambda call: delay
+        self._held = held
         self._most = most_in_flight
         self._formats = formats
         self._port = port
@@ -238,6 +241,8 @@ class OpenAIServer:
             return await self._break(writer, broken)
         if (answered := self._answered(call, faults))[0] == 200:
             await asyncio.sleep(self._delay(call))
+            while self._held(call):
+                await asyncio.sleep(0.005)
         return await self._send(writer, *answered)
 
     def _complete_now(self, body: Any) -> Answered:

@@ -74,8 +74,11 @@ class Served:
     def kernels(self):
         import psutil
 
-        children = psutil.Process(self.now.process.pid).children(recursive=True)
-        return [child for child in children if any("ipykernel" in word for word in child.cmdline())]
+        kernels = []
+        for child in psutil.Process(self.now.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie counts as none
+                kernels += [child] if any("ipykernel" in word for word in child.cmdline()) else []
+        return kernels
 
     def verdicts(self, reviewer):
         frame = self.store.validations("one", 1)
@@ -143,7 +146,7 @@ class Visitor:
     def __init__(self, chromium, link, **options):
         self.context = chromium.new_context(viewport={"width": 1280, "height": 720}, **options)
         self.context.set_default_timeout(1000 * SECONDS)
-        self.foreign, self.port = [], urlsplit(link).port
+        self.asked, self.foreign, self.port = [], [], urlsplit(link).port
         self.context.on("request", self._look)
         self.page = self.context.new_page()
         self.link = link
@@ -151,6 +154,7 @@ class Visitor:
 
     def _look(self, request):
         parts = urlsplit(request.url)
+        self.asked.append(parts.path)
         if parts.scheme in ("http", "https", "ws", "wss") and (parts.hostname, parts.port) != ("127.0.0.1", self.port):
             self.foreign.append(request.url)
 

@@ -159,3 +159,37 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, browser, request):
+    """A review of the small project, served to the NAMES of a test module."""
+    from browsing import Served, reviewed_run, write_project
+
+    folder = tmp_path_factory.mktemp("review")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+        patch.delenv("WORKBENCH_LANG", raising=False)
+        write_project(folder, PROMPT)
+        run, store = reviewed_run(folder)
+        with store:
+            served = Served(run, store, request.module.NAMES)
+            yield served
+            served.stop()
+
+
+@pytest.fixture
+def visit(served, browser):
+    """Open the review as somebody; a request to a foreign host fails the test."""
+    from browsing import Visitor
+
+    open_now = []
+
+    def visit(name, link=None, **options):
+        open_now.append(Visitor(browser, link or served.now.links[name], **options))
+        return open_now[-1]
+
+    yield visit
+    for visitor in open_now:
+        visitor.close()

@@ -9,8 +9,7 @@ import urllib.request
 from urllib.parse import urlencode
 
 import pytest
-from browsing import Served, Visitor, Wire, query_of, reviewed_run, through, until, write_project
-from conftest import PROMPT
+from browsing import Wire, query_of, through, until
 from review_runs import decision
 
 from workbench import metrics, reviewing, stages, workflow
@@ -22,35 +21,6 @@ from workbench.widgets.server import REFUSED
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
 NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gil", "Hugo", "Ines", "Juan López")
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory, browser):
-    folder = tmp_path_factory.mktemp("review")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("WORKBENCH_DATABASE_URL", raising=False)
-        patch.delenv("WORKBENCH_LANG", raising=False)
-        write_project(folder, PROMPT)
-        run, store = reviewed_run(folder)
-        with store:
-            served = Served(run, store, NAMES)
-            yield served
-            served.stop()
-
-
-@pytest.fixture
-def visit(served, browser):
-    """Open the review as somebody; a request to a foreign host fails the test."""
-    open_now = []
-
-    def visit(name, link=None, **options):
-        open_now.append(Visitor(browser, link or served.now.links[name], **options))
-        return open_now[-1]
-
-    yield visit
-    for visitor in open_now:
-        visitor.close()
 
 
 def test_everything_can_be_done_by_keyboard(served, visit):

@@ -24,8 +24,8 @@ from workbench.widgets.links import link, secret_of
 from workbench.widgets.server import READY
 
 PORT = 8866
+OTHER_PORTS = 20
 REFRESH_SECONDS = 3
-START_SECONDS = 60
 LOG = "review.log"
 
 
@@ -95,7 +95,7 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
             start_new_session=True,  # Ctrl+C is for the launcher, which then ends it in order
         )
     try:
-        _start(process, run, _order(run, store, iteration, doors) | {"port": port})
+        port = _start(process, run, _order(run, store, iteration, doors) | {"port": port})
         secret, told = secret_of(store.folder), f"{run.run_id}/{iteration}"
         address = f"http://{_name(doors.host)}:{port}"
         yield Served(process, {name: link(address, secret, told, name) for name in doors.reviewers})
@@ -106,16 +106,20 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
 def _order(run: Run, store: RunStore, iteration: int, doors: Doors) -> dict[str, Any]:
     notebook = shipped_folder() / "notebooks" / "review.ipynb"
     order = {"folder": str(store.folder), "run_id": run.run_id, "iteration": iteration}
+    order |= {"other_ports": 0 if doors.port else OTHER_PORTS}  # somebody may be faster than Voila starts
     return order | {"notebook": str(notebook), "ip": doors.host, "reviewers": len(doors.reviewers)}
 
 
-def _start(process: subprocess.Popen[str], run: Run, order: dict[str, Any]) -> None:
+def _start(process: subprocess.Popen[str], run: Run, order: dict[str, Any]) -> int:
+    """Tell the process what to serve; gives the port at which it does."""
     assert process.stdin and process.stdout
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
-    if process.stdout.readline().strip() != READY:
+    said = process.stdout.readline().split()
+    if said[:1] != [READY]:
         raise _ended(run)
+    return int(said[1])
 
 
 def _ended(run: Run) -> StageFailed:

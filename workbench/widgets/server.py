@@ -32,8 +32,8 @@ FULL = "Hay demasiadas sesiones abiertas: cierre alguna. · Too many sessions ar
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:; connect-src 'self' ws: wss: blob: data:;"
-        " frame-ancestors 'none'; form-action 'none'; base-uri 'self'"
+        "default-src 'none'; script-src 'self' blob:; style-src 'unsafe-inline'; img-src data:;"
+        " connect-src 'self' ws: wss:; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -44,7 +44,8 @@ def serve(order: dict[str, Any]) -> None:
     """Serve until standard input is closed.
 
     Args:
-        order: `folder` (of the runs), `run_id`, `iteration`, `notebook`, `ip`, `port`, `reviewers` (how many).
+        order: `folder` (of the runs), `run_id`, `iteration`, `notebook`, `ip`, `port`, `other_ports` (how many to try
+            where that is taken), `reviewers` (how many).
     """
     from tornado.ioloop import IOLoop
     from voila.app import Voila
@@ -57,8 +58,14 @@ def serve(order: dict[str, Any]) -> None:
     for name in ("tornado.access", "tornado.general", "tornado.application"):
         logging.getLogger(name).addFilter(_without_signature)
     threading.Thread(target=_until_closed, args=(app,), daemon=True).start()
-    IOLoop.current().add_callback(print, READY, flush=True)
+    IOLoop.current().add_callback(_tell_ready, app)
     app.start()
+
+
+def _tell_ready(app: Any) -> None:
+    """Say at which port, and start the first kernel before anybody asks for it."""
+    print(READY, app.port, flush=True)
+    app.kernel_manager.get_ready()
 
 
 def _configuration(order: dict[str, Any]) -> Any:
@@ -66,20 +73,17 @@ def _configuration(order: dict[str, Any]) -> Any:
 
     config = Config()
     config.Voila.notebook_path = order["notebook"]
-    config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], 0
+    config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], order["other_ports"]
     config.Voila.open_browser = False
     config.Voila.config_file_paths = []  # what is configured for other dashboards does not hold here
     config.Voila.tornado_settings = {"headers": HEADERS}
     config.Voila.log_level = logging.WARNING
     voila = config.VoilaConfiguration
     voila.prelaunch_hook = _door(order)
+    voila.multi_kernel_manager_class = "workbench.widgets.kernels.ReadyKernels"
     voila.template = "review"
     voila.allow_template_override, voila.allow_theme_override = "NO", "NO"
-    voila.extension_allowlist = [
-        "@jupyter-widgets/jupyterlab-manager",
-        "@voila-dashboards/widgets-manager8",
-        "anywidget",
-    ]
+    voila.extension_allowlist = []
     voila.file_allowlist, voila.file_denylist = [], [".*"]
     voila.show_tracebacks = False
     config.MappingKernelManager.cull_idle_timeout = CULL_SECONDS
@@ -101,7 +105,7 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
         reviewer = reviewer_of(secret, review, query)
         if reviewer is None:
             _turn_away(req, 403, REFUSED)
-        if len(req.kernel_manager.list_kernel_ids()) >= most:
+        if req.kernel_manager.in_use() >= most:
             _turn_away(req, 503, FULL)
         values = {"run_id": order["run_id"], "iteration": order["iteration"], "reviewer": reviewer}
         place = next(k for k, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))

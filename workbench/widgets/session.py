@@ -12,6 +12,10 @@ from workbench.runs.decisions import Decision, Decisions, Outcome
 from workbench.runs.review_lists import Filters
 
 NOTE_LENGTH = 2_000
+TRIES = 3
+"""How often a browser sends a decision that cannot be stored."""
+LOGGED = 4_000
+"""Characters of a message that are logged where it fails."""
 MOST_AT_ONCE = 500
 
 Plain = dict[str, Any]
@@ -56,14 +60,16 @@ class ReviewSession:
         return {"about": self.about, "reviewer": self._reviewer, "place": place, "item": item, "progress": progress}
 
     def answer(self, message: Any) -> Plain:
-        """Answer one message; a fault becomes a code for the reviewer and a traceback in the log."""
+        """Answer one message; a fault becomes a code for the reviewer, and a traceback and the message in the log."""
         key = message.get("key") if isinstance(message, dict) else None
         try:
             return {"re": key, **self._answers[message["op"]](message)}
         except Exception:
-            code = secrets.token_hex(3)
-            self._log.exception("a reviewer's request failed", extra={"code": code, "reviewer": self._reviewer})
-            return {"re": key, "error": code}
+            code, given_up = secrets.token_hex(3), _tries(message) >= TRIES
+            words = "a reviewer's decision is given up" if given_up else "a reviewer's request failed"
+            told = {"code": code, "reviewer": self._reviewer, "sent": repr(message)[:LOGGED]}
+            self._log.exception(words, extra=told)
+            return {"re": key, "error": code} | ({"given_up": True} if given_up else {})
 
     def _next(self, filters: Mapping[str, Any] | None, after: str | None = None) -> Plain | None:
         return self._decisions.next(self._reviewer, Filters.from_plain(filters), after)
@@ -140,3 +146,9 @@ class ReviewSession:
     def _search(self, message: Plain) -> Plain:
         keyword, category = str(message["keyword"]), str(message.get("category") or "")
         return self._decisions.search(self._reviewer, keyword, category, int(message.get("page") or 1))
+
+
+def _tries(message: Any) -> int:
+    """Count how often a decision has been sent, this time included; 0 for what is sent once only."""
+    tries = message.get("tries") if isinstance(message, dict) else None
+    return tries + 1 if isinstance(tries, int) else 0

@@ -42,14 +42,14 @@ function groupButton(app, group, look) {
       event.currentTarget.setAttribute("aria-current", "true");
       look({ alike: group.alike, category: group.category });
     },
-  }, h("span", { class: "text" }, Object.values(group.fields).filter(Boolean).join(" | ")),
+  }, h("span", { class: "text" }, textOf(group)),
   h("span", { class: "about" }, `${group.category} · ${app.t("n_items", { n: app.n.whole(group.items) })} · ${app.t("n_rows", { n: app.n.whole(group.n_rows) })}`)));
 }
 
 function groupMembers(app, items, done) {
   const t = app.t;
   if (!items.length) return h("p", {}, t("group_empty"));
-  const boxes = items.map((item) => h("input", { type: "checkbox", checked: true, "aria-label": Object.values(item.fields).join(" "), onchange: () => count() }));
+  const boxes = items.map((item) => h("input", { type: "checkbox", checked: true, "aria-label": textOf(item), onchange: () => count() }));
   const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); count(); } });
   const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => count() });
   const preview = h("div", { class: "preview", role: "status" });
@@ -78,7 +78,7 @@ function groupMembers(app, items, done) {
   }
   function store(verdict, picked, button) {
     button.disabled = true;
-    app.wire.keep("decide_many", { verdict, category: target.value, items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
+    app.wire.keep("decide_many", { verdict, category: target.value, text: t("n_items", { n: picked.length }), items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
       if (reply.error) return;
       app.progress = reply.progress;
       app.say(t(reply.outcome === "stale" ? "group_stale" : "group_stored", { n: picked.length }));
@@ -88,7 +88,7 @@ function groupMembers(app, items, done) {
   count();
   return h("div", {},
     h("div", { class: "scroll" }, table(t("group_items"), [all, t("text"), t("category"), t("score"), t("rows")],
-      items.map((item, k) => [boxes[k], Object.values(item.fields).filter(Boolean).join(" | "), item.category, scorePill(app, item.score), app.n.whole(item.n_rows)]))),
+      items.map((item, k) => [boxes[k], textOf(item), item.category, scorePill(app, item.score), app.n.whole(item.n_rows)]))),
     h("div", { class: "actions" }, accept, h("label", {}, h("span", {}, t("correct_to")), target), correct,
       h("span", { class: "gap" }), h("button", { class: "act", onclick: () => undo(app) }, t("undo"), h("kbd", { "aria-hidden": "true" }, "Z"))), preview);
 }

@@ -43,9 +43,10 @@ function render({ model, el }) {
   el.append(root);
 
   app.say = (text) => { live.textContent = text; };
-  app.failed = (code) => {
+  app.failed = ({ error: code, given_up: lost }, message) => {
     trouble.hidden = false;
-    trouble.replaceChildren(app.t("went_wrong", { code }), " ",
+    const words = lost ? "given_up" : message && "tries" in message ? "not_stored" : "went_wrong";
+    trouble.replaceChildren(app.t(words, { code, text: message?.text || "" }), " ",
       h("button", { onclick: () => { trouble.hidden = true; } }, app.t("close")));
   };
   app.connection = (good, unsent) => {

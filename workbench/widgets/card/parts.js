@@ -13,6 +13,10 @@ function h(kind, props = {}, ...children) {
   return node;
 }
 
+function textOf(item) {
+  return Object.values(item.fields).filter(Boolean).join(" | ");
+}
+
 function fold(text) {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }

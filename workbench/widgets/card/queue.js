@@ -10,9 +10,7 @@ function shownCategories(app) {
 
 // Sends again what an earlier page could not: the same keys, so nothing counts twice.
 function sendKept(app) {
-  const kept = app.wire.unsent();
-  if (!kept.length) return;
-  kept.forEach((message) => app.wire.post(message, (reply) => {
+  app.wire.unsent().forEach((message) => app.wire.post(message, (reply) => {
     if (reply.outcome === "stored") app.say(app.t("kept_stored"));
     if (reply.outcome) queueShow(app, reply);
   }));
@@ -30,9 +28,9 @@ function decide(app, verdict, category = null) {
   if (verdict === "accept" && !app.item.category) return app.say(app.t("choose_first"));
   const { item_id: item, rev, category: said } = app.item;
   app.pending = { item };
-  app.root?.setAttribute("aria-busy", "true");
   document.querySelectorAll(".wbr .act").forEach((button) => { button.disabled = true; });
-  app.wire.keep("decide", { item, rev, verdict, category, notes: app.note.text || "", filters: app.filters }, (reply) => {
+  const notes = app.note.text || "", text = textOf(app.item).slice(0, 120);
+  app.wire.keep("decide", { item, rev, verdict, category, notes, text, filters: app.filters }, (reply) => {
     if (reply.error) { app.pending = null; app.draw(); return; }
     if (reply.outcome === "stored") app.stamps.push(Date.now());
     app.told = reply.revealed ? app.t("model_said", reply.revealed) : "";
@@ -56,7 +54,7 @@ function undo(app) {
   app.pending = { undo: true };
   app.wire.send("undo", {}, (reply) => {
     queueShow(app, reply);
-    app.say(reply.undone ? app.t("undone", { n: reply.undone }) : app.t("nothing_to_undo"));
+    if (!reply.error) app.say(reply.undone ? app.t("undone", { n: reply.undone }) : app.t("nothing_to_undo"));
     if (app.view !== "queue") app.draw();
   });
 }

@@ -37,7 +37,7 @@ function hitCard(app, item, words, again) {
   const t = app.t;
   const target = choice(app, item.category || "", [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("correct_to") });
   const say = (verdict, category) => app.wire.keep("decide",
-    { item: item.item_id, rev: item.rev, verdict, category, notes: "", stay: true }, (reply) => {
+    { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
       if (reply.error) return;
       app.progress = reply.progress;
       app.say(t(reply.outcome === "stale" ? "was_stale" : `said_${verdict}`, { category: category || item.category }));

@@ -1,46 +1,54 @@
-// Messages to the kernel: each has a key, and a decision is kept in this browser until the kernel says it is stored.
+// Messages to the kernel: each has a key and waits here for its answer, so that after a cut it can be sent again: the
+// kernel does what a key asks for once only. A decision waits in this browser too, so that a reload sends it again.
+
+const SILENCE = 6000;
 
 function connect(model, app) {
-  const waiting = new Map(), beats = { last: Date.now() };
+  const waiting = new Map();
+  let heard = Date.now();
   const slot = `workbench-review/${app.about.run_id}/${app.about.iteration}/${app.reviewer}/`;
-  const keys = () => Object.keys(localStorage).filter((name) => name.startsWith(slot));
+  const kept = () => Object.keys(localStorage).filter((name) => name.startsWith(slot));
+  const store = (message) => { try { localStorage.setItem(slot + message.key, JSON.stringify(message)); } catch { /* private mode */ } };
+  const written = (op, data) => ({ op, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, ...data });
 
-  function send(op, data = {}, done = null) {
-    const key = crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}-${Math.random()}`;
-    post({ op, key, ...data }, done);
-    return key;
-  }
-
-  function post(message, done) {
-    if (done) waiting.set(message.key, done);
+  function post(message, done = null) {
+    waiting.set(message.key, { message, done });
     model.send(message);
   }
 
-  // Sends what must not be lost; a reload sends it again under the same key.
   function keep(op, data, done) {
-    const message = { op, key: crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`, ...data };
-    try { localStorage.setItem(slot + message.key, JSON.stringify(message)); } catch { /* private mode */ }
+    const message = written(op, { ...data, tries: 0 });
+    store(message);
     post(message, done);
   }
 
   function unsent() {
-    return keys().map((name) => JSON.parse(localStorage.getItem(name)));
+    return kept().flatMap((name) => { try { return [JSON.parse(localStorage.getItem(name))]; } catch { return []; } });
   }
 
-  function receive(message) {
-    beats.last = Date.now();
-    if (message.re && !message.error) localStorage.removeItem(slot + message.re);
-    const done = waiting.get(message.re);
-    waiting.delete(message.re);
-    if (message.error) app.failed(message.error);
-    done?.(message);
+  function receive(answer) {
+    const silent = Date.now() - heard > SILENCE, { message, done } = waiting.get(answer.re) || {};
+    heard = Date.now();
+    waiting.delete(answer.re);
+    if (!answer.error || answer.given_up) localStorage.removeItem(slot + answer.re);
+    else if (message && "tries" in message) store({ ...message, tries: message.tries + 1 });
+    if (answer.error) app.failed(answer, message);
+    done?.(answer);
+    if (silent) again();
   }
 
+  function again() {
+    waiting.forEach(({ message }) => model.send(message));
+    ping();
+  }
+
+  const ping = () => model.send({ op: "ping", key: "ping" });
   model.on("msg:custom", receive);
-  const pings = setInterval(() => model.send({ op: "ping", key: "ping" }), 2000);
-  const looks = setInterval(() => app.connection(Date.now() - beats.last < 6000, keys().length), 500);
+  model.on("reopened", again);
+  const pings = setInterval(ping, 2000);
+  const looks = setInterval(() => app.connection(Date.now() - heard < SILENCE, kept().length), 500);
   return {
-    send, keep, unsent, post,
-    stop() { clearInterval(pings); clearInterval(looks); model.off("msg:custom", receive); },
+    keep, unsent, post, send: (op, data = {}, done = null) => post(written(op, data), done),
+    stop() { clearInterval(pings); clearInterval(looks); model.off("msg:custom", receive); model.off("reopened", again); },
   };
 }

@@ -1,0 +1,82 @@
+"""The dashboard's page: quick to show, back by itself after a cut, and honest about what could not be stored."""
+
+import json
+import os
+
+import pytest
+from browsing import Wire, through, until
+
+from workbench.widgets.session import TRIES
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
+
+NAMES = ("Ana", "Beto", "Carla", "Dora")
+
+
+def pids(served):
+    return {kernel.pid for kernel in served.kernels()}
+
+
+def test_a_kernel_is_ready_before_somebody_comes_and_a_page_that_is_left_ends_its_own(served, visit):
+    until(lambda: len(pids(served)) == 1)
+    ready = pids(served)
+    ana = visit("Ana")
+    until(lambda: len(pids(served)) == 2)
+    assert ready < pids(served)
+    for _ in range(3):
+        ana.page.reload()
+        ana.page.wait_for_selector("article.item")
+    ana.page.goto("about:blank")
+    until(lambda: len(pids(served)) == 1)
+    assert not ready & pids(served)
+    ana.page.go_back()
+    ana.page.wait_for_selector("article.item")
+    ana.press("a")
+    assert len(served.decided("Ana")) == 1
+
+
+def test_a_visit_asks_for_one_page_and_one_script_and_nothing_that_runs_code_from_elsewhere(served, visit):
+    beto = visit("Beto")
+    assert len(beto.asked) <= 3, beto.asked
+    reply = beto.page.reload()
+    policy = reply.headers["content-security-policy"]
+    assert "script-src 'self' blob:;" in policy and "default-src 'none'" in policy
+    size = beto.page.evaluate("performance.getEntries().reduce((sum, entry) => sum + (entry.decodedBodySize || 0), 0)")
+    assert size < 20_000
+
+
+def test_a_short_cut_heals_by_itself_and_stores_the_decision_once(served, visit):
+    wire = Wire(served.port)
+    carla = visit("Carla", through(served.now.links["Carla"], wire.port))
+    for verdict in "a3":
+        item = carla.item()
+        wire.break_now()
+        carla.page.keyboard.press(verdict)
+        carla.page.wait_for_timeout(1200)
+        wire.mend()
+        carla.until_other(item)
+    assert len(served.decided("Carla")) == 2
+    assert served.verdicts("Carla")["is_correct"].tolist() == [True, False]
+    wire.close()
+
+
+def test_a_decision_that_cannot_be_stored_is_tried_three_times_and_then_told_to_both_sides(served, visit):
+    dora = visit("Dora")
+    message = {"op": "decide", "key": "lost", "item": dora.item(), "rev": "?", "verdict": "choose", "tries": 0}
+    message |= {"category": "Nada", "text": "VUELO norte"}
+    slot = "workbench-review/one/1/Dora/lost"
+    dora.page.evaluate("([name, text]) => localStorage.setItem(name, text)", [slot, json.dumps(message)])
+    for number in range(1, TRIES + 1):
+        dora.page.reload()
+        dora.page.wait_for_selector(".trouble:not([hidden])")
+        told = dora.page.inner_text(".trouble")
+        assert "«VUELO norte»" in told and ("ya no se enviará" in told) == (number == TRIES)
+    dora.page.reload()
+    dora.page.wait_for_selector("article.item")
+    dora.page.wait_for_timeout(500)
+    assert not dora.page.is_visible(".trouble")
+    logged = [json.loads(line) for line in (served.run.folder / "run.log").read_text().splitlines()]
+    logged = [line for line in logged if line.get("reviewer") == "Dora"]
+    assert len(logged) == TRIES
+    assert logged[-1]["code"] in told
+    assert "given up" in logged[-1]["message"] and "'Nada'" in logged[-1]["sent"]

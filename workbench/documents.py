@@ -35,10 +35,13 @@ def read_text(path: Path, error: type[UsageError]) -> str:
 def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str, Any], dict[Location, int]]:
     """Parse a YAML mapping; gives the data and the line (from 1) of every field in it."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if _count_nodes(node, {}) > MOST_NODES:
             raise error(f"{name} unfolds to more than {MOST_NODES:,} values.", hint="use fewer aliases (*name).")
-        data = yaml.safe_load(text)
+        lines: dict[Location, int] = {}
+        _note_lines(node, (), lines, name, error)  # first: what is constructed unfolds its merge keys
+        data = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
         raise error(
@@ -51,8 +54,6 @@ def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str,
         raise error(f"{name} is not valid YAML: {str(fault).splitlines()[0]}.") from None
     if not isinstance(data, dict):
         raise error(f"{name} holds no fields.", hint="it needs lines like `name: value`.")
-    lines: dict[Location, int] = {}
-    _note_lines(node, (), lines, name, error)
     return data, lines
 
 

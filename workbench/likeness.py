@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from workbench.records import skeleton
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 NEARLY_THE_SAME = 0.8
 """Cosine of character 3-grams from which on two texts say the same."""
@@ -22,6 +25,8 @@ Booleans = npt.NDArray[np.bool_]
 
 def gram_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
     """Give the character 3-grams of the words of texts (of their skeletons) as rows of length 1."""
+    from scipy import sparse
+
     index: dict[str, int] = {}
     values: list[float] = []
     columns: list[int] = []

@@ -70,8 +70,10 @@ def to_svg(figure: Figure) -> str:
 
 def _settle(figure: Figure) -> None:
     """Place everything once and for all: laid out anew at every rendering it would shift by fractions of a pixel."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    layout = figure.get_layout_engine()
+    if layout and figure.axes:
+        layout.execute(figure)
+    figure.set_layout_engine(None)  # "none" would leave a placeholder, for which saving draws everything twice
 
 
 # --- what every picture shares ---------------------------------------------------------------------------------------

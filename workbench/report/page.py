@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from workbench import __version__, plots
+from workbench import __version__
 from workbench.report.answers import suspects
 from workbench.report.summary import iterations, summary
 from workbench.runs import RunStore
@@ -28,6 +28,8 @@ def render(store: RunStore, run_id: str) -> str:
 
 
 def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
+    from workbench import plots  # late: most stages and commands draw nothing
+
     newest, summed = store.newest(run_id, "predictions"), summary(store, run_id)
     metrics = store.load(run_id, "metrics", newest)
     accuracy = metrics["accuracy"]
@@ -58,6 +60,8 @@ def _facts(store: RunStore, run_id: str) -> dict[str, Any]:
 
 
 def _picture(figure: Any) -> Markup:
+    from workbench import plots
+
     return Markup(plots.to_svg(figure))  # our own drawing; the texts in it were escaped by matplotlib
 
 

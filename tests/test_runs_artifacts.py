@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import StorageError
 from workbench.records import RunState
-from workbench.runs import atomic_path, write_json, write_parquet, write_text
+from workbench.runs import atomic_path, json_list, write_json, write_parquet, write_text
 from workbench.runs.artifacts import partial_path, read_json, read_text, sweep, to_json
 from workbench.runs.parquet import batch_writer, read_batches, read_parquet
 
@@ -235,3 +235,21 @@ def test_parquet_files_of_the_writer_are_ordinary_ones(tmp_path: Path) -> None:
     with batch_writer(tmp_path / "rows.parquet") as writer:
         writer.write(pd.DataFrame({"a": ["x"]}))
     assert pq.read_table(tmp_path / "rows.parquet").to_pydict() == {"a": ["x"]}
+
+
+IDS = st.text("0123456789abcdef", max_size=4)
+CLEAN = st.none() | st.text(st.characters(exclude_categories=["Cs"]))
+ENTRIES = st.lists(st.builds(lambda item, clean: {"item_id": item, "clean": clean}, IDS, CLEAN), max_size=5)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ENTRIES, max_size=3))
+def test_a_list_in_json_is_written_table_by_table_as_it_would_be_at_once(
+    tmp_path: Path, batches: list[list[dict[str, str | None]]]
+) -> None:
+    schema = pa.schema([("item_id", pa.large_string()), ("clean", pa.large_string())])
+    with json_list(tmp_path / "list.json", "entries") as add:
+        for batch in batches:
+            add(pa.Table.from_pylist(batch, schema))
+    write_json(tmp_path / "whole.json", {"entries": [entry for batch in batches for entry in batch]})
+    assert (tmp_path / "list.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

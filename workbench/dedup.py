@@ -15,20 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.registry import Registry
-from workbench.values import value_text
-
-_EMPTY_HASH = blake2b(digest_size=16, person=b"item")
+from workbench.values import codes_of, is_coded, one_array, value_text
 
 Keep = Literal["first", "last"]
 Compared = dict[str, "pd.Series[Any]"]
 """What a strategy compares: the columns, under the names that enter the hash."""
 
-Numbered = tuple[npt.NDArray[np.int64], list[bytes]]
-"""Each row's number, and the content of each number."""
+Numbered = tuple[npt.NDArray[np.int64], bytes, list[bytes]]
+"""Each row's number, the name of the field, and the value of each number; the number after the last means null."""
 
 ITEM_ID = "item_id"
 N_ROWS = "n_rows"
@@ -184,23 +181,34 @@ def item_ids(df: pd.DataFrame, columns: str | Iterable[str], strategy: str = "co
         twice = df.columns[df.columns.duplicated()][0]
         raise UsageError(f"column {twice!r} stands more than once in the table.", hint="rename one of them.")
     fields = [_numbered(name, values) for name, values in compare(df, names).items()]
-    codes, contents = fields[0] if len(fields) == 1 else _combined(fields, len(df))
-    hashes = _as_hexadecimal(_hashes(contents))
+    codes, digests = _field_digests(*fields[0]) if len(fields) == 1 else _row_digests(fields, len(df))
+    hashes = _as_hexadecimal(b"".join(digests))
     spread = pd.array(hashes.take(pa.array(codes)), dtype="str")
     return pd.Series(spread, index=df.index, name=ITEM_ID)
 
 
-def _hashes(contents: list[bytes]) -> bytes:
-    """Give the hashes of contents, one after the other."""
-    return b"".join([_hash(content) for content in contents])
+def _field_digests(codes: npt.NDArray[np.int64], key: bytes, values: list[bytes]) -> tuple[Any, list[bytes]]:
+    """Hash every value of a table's only field; values of the same length go on from a hash of what they begin with."""
+    begun: dict[int, Any] = {}
+    digests = []
+    for value in values:
+        size = len(value)
+        if size not in begun:
+            begun[size] = blake2b(_opening(key, size), digest_size=16, person=b"item")
+        state = begun[size].copy()
+        state.update(value)
+        digests.append(state.digest())
+    return codes, [*digests, _digest(b"")]
 
 
-def _hash(content: bytes) -> bytes:
-    """Hash a content from a copy of the beginning, which is faster than to begin anew."""
-    state = _EMPTY_HASH.copy()
-    state.update(content)
-    digest: bytes = state.digest()
-    return digest
+def _row_digests(fields: list[Numbered], rows: int) -> tuple[Any, list[bytes]]:
+    """Hash every distinct combination of several columns, or the one content of no columns."""
+    codes, contents = _combined(fields, rows)
+    return codes, [_digest(content) for content in contents]
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16, person=b"item").digest()
 
 
 def _as_hexadecimal(hashes: bytes) -> pa.Array:
@@ -210,40 +218,25 @@ def _as_hexadecimal(hashes: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, [None, pa.py_buffer(offsets), digits])
 
 
-def _content(name: str, text: str) -> bytes:
-    """Write a field so that no two contents look the same; a null field is written as nothing.
+def _opening(key: bytes, size: int) -> bytes:
+    """Write what comes before a value, so that no two contents look the same; a null field is written as nothing.
 
-    >>> _content("0", "renta")
+    >>> _opening(b"0", len(b"renta")) + b"renta"
     b'1:5:0renta'
     """
-    key, value = name.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass")
-    return b"%d:%d:%b%b" % (len(key), len(value), key, value)
-
-
-def _contents(name: str, texts: pa.Array) -> list[bytes]:
-    """Do the same for an array of texts at once."""
-    key, blob = name.encode("utf-8", "surrogatepass"), pa.large_binary()
-    values = texts.cast(blob)
-    sizes = pc.binary_length(values).cast(pa.large_string()).cast(blob)
-    ends = [pa.scalar(part, blob) for part in (b"%d:" % len(key), b":" + key, b"")]
-    written: list[bytes] = pc.binary_join_element_wise(ends[0], sizes, ends[1], values, ends[2]).to_pylist()
-    return written
+    return b"%d:%d:%b" % (len(key), size, key)
 
 
 def _numbered(name: str, values: pd.Series[Any]) -> Numbered:
-    """Number the distinct texts of a column."""
-    if isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow":
-        encoded = _one_array(values).dictionary_encode()
-        contents = _contents(name, encoded.dictionary)
-        return encoded.indices.cast(pa.int64()).fill_null(len(contents)).to_numpy(), [*contents, b""]
+    """Number the texts of a column."""
+    key = name.encode("utf-8", "surrogatepass")
+    if is_coded(values) or (isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow"):
+        encoded = codes_of(values) if is_coded(values) else one_array(values).dictionary_encode()
+        written = encoded.dictionary.cast(pa.large_binary()).to_pylist()
+        return encoded.indices.cast(pa.int64()).fill_null(len(written)).to_numpy(), key, written
     codes, distinct = pd.factorize(values if isinstance(values.dtype, pd.StringDtype) else _as_texts(values))
-    written = [_content(name, text) for text in distinct.tolist()]
-    return np.where(codes < 0, len(written), codes), [*written, b""]
-
-
-def _one_array(values: pd.Series[Any]) -> pa.Array:
-    array = pa.array(values, from_pandas=True)
-    return (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).cast(pa.large_string())
+    written = [text.encode("utf-8", "surrogatepass") for text in distinct.tolist()]
+    return np.where(codes < 0, len(written), codes), key, written
 
 
 def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -253,14 +246,19 @@ def _as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(np.array([*(value_text(value) for value in distinct), None], dtype=object)[codes], dtype=object)
 
 
-def _combined(fields: list[Numbered], rows: int) -> Numbered:
+def _combined(fields: list[Numbered], rows: int) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Number the distinct combinations of several columns."""
     codes = np.zeros(rows, np.int64)
-    for numbers, _ in fields:
+    for numbers, _, _ in fields:
         codes, _ = pd.factorize(codes * (numbers.max(initial=0) + 1) + numbers)
     first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
-    parts = [[contents[number] for number in numbers[first].tolist()] for numbers, contents in fields]
+    parts = [_fields(key, values, numbers[first].tolist()) for numbers, key, values in fields]
     return codes, [b"".join(content) for content in zip(*parts, strict=True)] if fields else [b""]
+
+
+def _fields(key: bytes, values: list[bytes], numbers: list[int]) -> list[bytes]:
+    written = [_opening(key, len(value)) + value for value in values]
+    return [(written[number] if number < len(written) else b"") for number in numbers]
 
 
 def _listed(columns: str | Iterable[str]) -> list[str]:
@@ -317,7 +315,7 @@ class ItemIndex:
 
     def add(self, ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
         """Take the ids of a batch; gives the number of each. New ones are numbered on from the known ones."""
-        keys = _bits_of(_one_array(ids))
+        keys = _bits_of(one_array(ids))
         self._make_room_for(len(keys))
         numbers, places = self._place(keys, self._count)
         fresh = np.flatnonzero(numbers == self._count + np.arange(len(keys)))

@@ -32,7 +32,7 @@ from workbench.parameters import Parameters
 from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
 from workbench.reviewing import newest_iteration
-from workbench.runs import RunStore, write_json_list
+from workbench.runs import RunStore, json_list
 from workbench.search import Query
 from workbench.settings import shown
 from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
@@ -159,10 +159,10 @@ def _ingest(notes: Notes, parameters: Parameters) -> None:
     with store.writer(run_id, "rows") as rows:
         for part in prepared.parts(notes.progress):
             rows.write(part)
-    with store.writer(run_id, "items") as items:
+    with store.writer(run_id, "items") as items, json_list(store.path(run_id, "llm_input"), "entries") as add_entries:
         for batch in prepared.items():
             items.write(batch)
-    write_json_list(store.path(run_id, "llm_input"), "entries", map(intake.as_entries, prepared.items()))
+            add_entries(intake.as_entries(batch))
     store.record(run_id, "llm_input")
     store.save(run_id, "schema", prepared.schema())
     store.save(run_id, "files", prepared.files.table())

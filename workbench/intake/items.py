@@ -18,11 +18,10 @@ IN_MEMORY = 64 << 20
 """Bytes of clean texts up to which no file is needed."""
 
 
-def as_entries(items: pd.DataFrame) -> list[dict[str, Any]]:
+def as_entries(items: pd.DataFrame) -> pa.Table:
     """Give items as the classifier gets them: item_id and the clean fields."""
     fields = items.drop(columns=["n_rows", "amount"], errors="ignore")
-    entries: list[dict[str, Any]] = pa.Table.from_pandas(fields, preserve_index=False).to_pylist()
-    return entries
+    return pa.Table.from_pandas(fields, preserve_index=False)
 
 
 class ItemTable:

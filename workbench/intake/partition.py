@@ -15,6 +15,7 @@ from workbench.errors import ColumnNotFound, nearest
 from workbench.parameters import IngestSection
 from workbench.records import clean_name
 from workbench.refinery import Pipeline
+from workbench.values import coded, spelt_out
 
 ROW_COLUMNS = ("row_id", "source_file", "source_row", "item_id")
 PART_VERSION = 1
@@ -32,11 +33,18 @@ def partition(frame: pd.DataFrame, options: IngestSection, pipeline: Pipeline) -
     Returns:
         The rows in order with `clean<Column>` columns and `item_id` added.
     """
-    cleaned = pipeline.clean_frame(frame, options.columns)
+    return _partition(frame, coded(frame, options.columns), options, pipeline)
+
+
+def _partition(frame: pd.DataFrame, texts: pd.DataFrame, options: IngestSection, pipeline: Pipeline) -> pd.DataFrame:
+    """Do so for a batch of which the texts to clean are coded as well."""
+    clean = [clean_name(column) for column in options.columns]
+    cleaned = pipeline.clean_frame(texts, options.columns)
     kept = refinery.filter_rows(cleaned, options.filters)
     compared = kept if options.deduplication == "preserve_all" else kept.drop(columns="row_id")
-    ids = dedup.item_ids(compared, [clean_name(column) for column in options.columns], options.deduplication)
-    return cleaned.assign(item_id=ids.reindex(cleaned.index))
+    ids = dedup.item_ids(compared, clean, options.deduplication)
+    ids = ids if len(kept) == len(cleaned) else ids.reindex(cleaned.index)
+    return frame.assign(**spelt_out(cleaned[clean]), item_id=ids)
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,12 @@ class Preparation:
     def __call__(self, batch: readers.Batch) -> Prepared:
         """Prepare one batch; raises ColumnNotFound where a column is missing that every row must have."""
         self._require(batch)
-        frame, stored_as = self._stored_names(batch.frame)
+        texts = coded(batch.frame, self.options.columns)
+        stored_as = self._stored_names(batch.frame)
         first = int(batch.frame.index[0])
-        frame.insert(0, "row_id", range(first, first + len(frame)))
-        rows = partition(frame, self.options, self.pipeline)
+        row_id = pd.Series(range(first, first + len(texts)), batch.frame.index, name="row_id")
+        frame, named = (pd.concat([row_id, each.rename(columns=stored_as)], axis=1) for each in (batch.frame, texts))
+        rows = _partition(frame, named, self.options, self.pipeline)
         kept = rows[rows["item_id"].notna()] if self.options.filters else rows
         is_whole = first == 0 and bool(batch.finished)
         return Prepared(
@@ -92,7 +102,7 @@ class Preparation:
             stored_as=stored_as,
             cleaning=refinery.cleaning_report(kept, self.options.columns, distinct=is_whole),
             unmatched=refinery.unmatched_filter_values(rows, self.options.filters),
-            tallies=readers.tallies(batch.frame),
+            tallies=readers.tallies(texts),
             bytes_done=batch.bytes_done,
         )
 
@@ -105,8 +115,7 @@ class Preparation:
                     hint=nearest(column, batch.frame.columns),
                 )
 
-    def _stored_names(self, batch: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-        """Rename the original columns that would clash with our own, and say how."""
+    def _stored_names(self, batch: pd.DataFrame) -> dict[str, str]:
+        """Say under which names the columns are stored: one that would clash with our own gets another."""
         taken = {*ROW_COLUMNS, *self.clean_columns}
-        stored_as = {name: f"{name}_original" if name in taken else name for name in batch.columns}
-        return batch.rename(columns=stored_as), stored_as
+        return {name: f"{name}_original" if name in taken else name for name in batch.columns}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+EVERY = 0.25
+"""Seconds between two messages."""
+
 
 class Meter:
     """Tells how far reading is: rows, bytes of how many, rows a second, the time that is left."""
@@ -16,15 +19,18 @@ class Meter:
         """Bytes that need not be read: they were before."""
         self.rows = 0
         self._tell = tell
-        self._start = time.monotonic()
+        self._start = self._told = time.monotonic()
         self._before: int | None = None
 
     def show(self, done: int, rows: int) -> None:
-        """Tell how many bytes and rows are done."""
+        """Tell how many bytes and rows are done, a few times a second: others are told through the database."""
         if self._before is None:
             self._before = self.done
         self.done, self.rows = done, rows
-        seconds = max(time.monotonic() - self._start, 1e-9)
+        now = time.monotonic()
+        if now - self._told < EVERY and done < self.total:
+            return
+        self._told, seconds = now, max(now - self._start, 1e-9)
         read = max(done - self._before, 1)
         left = seconds * (self.total - done) / read
         self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left))

@@ -10,7 +10,9 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +22,8 @@ import pyarrow as pa
 from workbench.errors import ReadError, nearest
 
 BLOCK = 1 << 20
+AT_ONCE = 2
+"""Blocks that are checked side by side: more make it no faster, and each takes 12 MB."""
 COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
 STRAY = "workbench-stray-bytes"
 QUOTE = ord('"')
@@ -166,18 +170,29 @@ def _counted_characters(file: TextFile) -> tuple[int, int]:
 
 
 def _counted_bytes(path: Path) -> tuple[int, int]:
-    """Do the same for UTF-8, without making text of it."""
+    """Do the same for UTF-8, without making text of it, several blocks at a time."""
     nuls = quotes = 0
-    held = b""
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            nuls += block.count(0)
-            quotes += int(np.count_nonzero(np.frombuffer(block, np.uint8) == QUOTE))
-            whole = _whole_characters(block)
-            _check_utf8(held + block[:whole])
-            held = block[whole:]
-    _check_utf8(held)
+    with path.open("rb") as stream, ThreadPoolExecutor(AT_ONCE) as pool:
+        blocks = _whole_blocks(stream)
+        while several := list(islice(blocks, AT_ONCE)):
+            for block_nuls, block_quotes in pool.map(_check_and_count, several):
+                nuls, quotes = nuls + block_nuls, quotes + block_quotes
     return nuls, quotes
+
+
+def _whole_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Give blocks that end with a whole character."""
+    held = b""
+    while block := stream.read(4 * BLOCK):
+        whole = _whole_characters(block)
+        yield held + block[:whole]
+        held = block[whole:]
+    yield held
+
+
+def _check_and_count(block: bytes) -> tuple[int, int]:
+    _check_utf8(block)
+    return block.count(0), int(np.count_nonzero(np.frombuffer(block, np.uint8) == QUOTE))
 
 
 def _whole_characters(block: bytes) -> int:

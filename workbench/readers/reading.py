@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, Unpack
 
 import numpy as np
@@ -19,6 +19,7 @@ from workbench.readers.faults import FileFault, border
 from workbench.readers.formats import SUFFIXES, Format, Options, ReadingOptions, Scan, scan
 from workbench.readers.places import is_url
 from workbench.readers.sources import Source
+from workbench.values import from_arrow
 
 BATCH_ROWS = 50_000
 
@@ -216,12 +217,14 @@ class _Gathered:
         self.done += sum(piece.bytes for piece in pieces)
         index = pd.RangeIndex(self._start, self._start + table.num_rows)
         self._start = index.stop
-        names = np.repeat(np.array([piece.source.name for piece in pieces], dtype=object), [p.rows for p in pieces])
-        places = chain.from_iterable(range(piece.first, piece.first + piece.rows) for piece in pieces)
+        sizes = [piece.rows for piece in pieces]
+        names = pa.array([piece.source.name for piece in pieces], pa.large_string())
+        named = names.take(pa.array(np.repeat(np.arange(len(pieces)), sizes)))
+        places = np.concatenate([np.arange(piece.first, piece.first + piece.rows) for piece in pieces])
         return Batch(
             frame=as_frame(table, self._columns, index),
-            source_file=pd.Series(names, index, dtype="str", name="source_file"),
-            source_row=pd.Series(np.fromiter(places, "int64", len(index)), index, name="source_row"),
+            source_file=pd.Series(from_arrow(named), index, name="source_file"),
+            source_row=pd.Series(places, index, name="source_row"),
             finished=tuple(piece.source.name for piece in pieces if piece.is_last),
             bytes_done=round(self.done),
         )

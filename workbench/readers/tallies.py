@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.readers.columns import Kind
+from workbench.values import codes_of, is_coded, one_array, text_hashes
 
 SAMPLES = 5
 SAMPLE_CHARACTERS = 200
@@ -61,13 +62,14 @@ class Tally:
     @classmethod
     def of(cls, values: pd.Series[Any]) -> Tally:
         """Count the values of one batch, as a reader gives them."""
+        if is_coded(values) or isinstance(values.dtype, pd.StringDtype):
+            coded = codes_of(values) if is_coded(values) else one_array(values).dictionary_encode()
+            texts = coded.dictionary
+            samples = pc.unique(texts.slice(0, 1_000)).slice(0, SAMPLES).to_pylist()
+            found = dict.fromkeys(samples)
+            return cls(str(values.name), Kind.TEXT, coded.null_count, _all_dates(texts), found, [text_hashes(texts)])
         present = values.dropna()
         nulls = len(values) - len(present)
-        if isinstance(values.dtype, pd.StringDtype):
-            texts = pc.unique(pa.array(present, pa.large_string()))
-            hashes = _hashes(texts.to_numpy(zero_copy_only=False))
-            samples = texts.slice(0, SAMPLES).to_pylist()
-            return cls(str(values.name), Kind.TEXT, nulls, _all_dates(texts), dict.fromkeys(samples), [hashes])
         distinct = present.drop_duplicates()
         samples = distinct.head(SAMPLES).tolist()
         kind = _KINDS[values.dtype.kind]

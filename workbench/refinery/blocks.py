@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from workbench.refinery.steps import CharacterStep, PatternStep, Step, TokenStep
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**19
 """Texts that are cleaned together: small enough to stay near the processor, large enough to forget the overhead."""
 
 END = 0
@@ -139,9 +139,8 @@ def _split(block: bytes) -> tuple[Bytes, Positions, Positions]:
     kept[1:] |= word[:-1]
     packed = data[kept]
     starts = np.flatnonzero(packed == SPACE) + 1
-    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == END)
-    packed_ends = ends + 1 - np.searchsorted(np.flatnonzero(~kept), ends, side="right")
-    texts = np.searchsorted(starts, packed_ends, side="right")
+    last_letters = np.flatnonzero(word[:-1] & ~word[1:])
+    texts = np.searchsorted(last_letters, np.flatnonzero(np.frombuffer(block, np.uint8) == END))
     return packed, np.concatenate(([0], starts)), np.concatenate(([0], texts))
 
 

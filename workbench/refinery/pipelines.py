@@ -25,8 +25,9 @@ from workbench.records import clean_name
 from workbench.refinery import blocks, steps
 from workbench.refinery.abbreviations import SHIPPED, OwnAbbreviations, build_table, read_entries, read_words
 from workbench.refinery.steps import CharacterStep, PatternStep, Step, TokenStep
-from workbench.refinery.values import TEXT, as_names, from_arrow, require_columns, texts_of
+from workbench.refinery.values import as_names, require_columns, texts_of
 from workbench.registry import Registry
+from workbench.values import TEXT, coded, codes_of, is_coded, spell_out, with_texts
 
 ABBREVIATIONS = "abbreviations"
 
@@ -111,7 +112,8 @@ class Pipeline:
         """Clean one text, or a column: a Series of dtype str with the same index and name. Null stays null.
 
         Values of other types in a column are written as text first (5.0 is "5"); of every distinct text the work is
-        done once. Raises UsageError for anything but a text, a Series or None.
+        done once. A coded column (see `workbench.values`) stays coded. Raises UsageError for anything but a text, a
+        Series or None.
         """
         if isinstance(text, pd.Series):
             return self._clean_series(text)
@@ -124,13 +126,12 @@ class Pipeline:
             text = step(text)
         return text
 
-    def _clean_series(self, series: pd.Series[Any]) -> pd.Series[str]:
-        array = pa.array(texts_of(series), from_pandas=True)
-        if isinstance(array, pa.ChunkedArray):
-            array = array.combine_chunks()
-        encoded = array.cast(pa.large_string()).dictionary_encode()
-        cleaned = self._clean_distinct(encoded.dictionary).take(encoded.indices)
-        return pd.Series(from_arrow(cleaned), index=series.index, name=series.name)
+    def _clean_series(self, series: pd.Series[Any]) -> pd.Series[Any]:
+        if is_coded(series):
+            return with_texts(series, self._clean_distinct(codes_of(series).dictionary))
+        texts = coded(texts_of(series).to_frame("text"), ["text"])["text"]
+        cleaned = spell_out(self._clean_series(texts))
+        return pd.Series(cleaned.array, index=series.index, name=series.name)
 
     def _clean_distinct(self, texts: pa.Array) -> pa.Array:
         if self._plan is not None:

@@ -9,9 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
-from workbench.values import value_text
-
-TEXT = pd.StringDtype(na_value=np.nan)
+from workbench.values import TEXT, from_arrow, is_coded, spell_out, value_text
 
 
 def texts_of(series: pd.Series[Any]) -> pd.Series[str]:
@@ -21,6 +19,8 @@ def texts_of(series: pd.Series[Any]) -> pd.Series[str]:
     """
     if isinstance(series.dtype, pd.StringDtype) and series.dtype.storage == "pyarrow":
         return series.astype(TEXT)
+    if is_coded(series):
+        return spell_out(series)
     if series.dtype == object or isinstance(series.dtype, pd.StringDtype):
         texts = [value_text(value) for value in series]
     else:  # few distinct values are written out, then spread
@@ -28,12 +28,6 @@ def texts_of(series: pd.Series[Any]) -> pd.Series[str]:
         written = np.array([*(value_text(value) for value in distinct), None], dtype=object)
         texts = written[codes].tolist()
     return pd.Series(from_arrow(_storable(texts)), index=series.index, name=series.name)
-
-
-def from_arrow(array: Any) -> Any:
-    """Wrap an arrow array of text as a pandas array of dtype str, without copying."""
-    dtype: Any = TEXT
-    return dtype.__from_arrow__(array)
 
 
 def _storable(texts: list[str | None]) -> pa.Array:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.runs.answers import Answer, AnswerLike, Answers
-    from workbench.runs.artifacts import atomic_path, write_json, write_json_list, write_text
+    from workbench.runs.artifacts import atomic_path, write_json, write_text
     from workbench.runs.catalogue import ARTIFACTS, STAGES
     from workbench.runs.decisions import Decision, Decisions, open_decisions
-    from workbench.runs.parquet import BatchWriter, write_parquet
+    from workbench.runs.parquet import BatchWriter, json_list, write_parquet
     from workbench.runs.parts import Parts
     from workbench.runs.sessions import Session
     from workbench.runs.store import RunStore, open_store
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "answers": ("Answer", "AnswerLike", "Answers"),
-    "artifacts": ("atomic_path", "write_json", "write_json_list", "write_text"),
+    "artifacts": ("atomic_path", "write_json", "write_text"),
     "catalogue": ("ARTIFACTS", "STAGES"),
     "decisions": ("Decision", "Decisions", "open_decisions"),
-    "parquet": ("BatchWriter", "write_parquet"),
+    "parquet": ("BatchWriter", "json_list", "write_parquet"),
     "parts": ("Parts",),
     "sessions": ("Session",),
     "store": ("RunStore", "open_store"),
@@ -48,10 +48,10 @@ __all__ = [
     "Session",
     "WorkbookReport",
     "atomic_path",
+    "json_list",
     "open_decisions",
     "open_store",
     "write_json",
-    "write_json_list",
     "write_parquet",
     "write_table",
     "write_text",

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -147,18 +147,6 @@ def write_json(path: Path, value: Any) -> None:
     """Write plain data as JSON in the given order; raises StorageError (see `to_json`)."""
     with atomic_path(path) as partial:
         partial.write_text(to_json(value, indent=True), encoding="utf-8", newline="\n")
-
-
-def write_json_list(path: Path, key: str, batches: Iterable[Sequence[Any]]) -> None:
-    """Write `{key: [...]}` as `write_json` does, with the list batch by batch; raises StorageError."""
-    opening, closing = f"{{\n  {to_json(key)}: [", "\n  ]\n}"
-    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(opening)
-        separator = ""
-        for batch in filter(None, batches):
-            file.write(separator + to_json({key: batch}, indent=True)[len(opening) : -len(closing)])
-            separator = ","
-        file.write(closing if separator else "]\n}")
 
 
 def to_json(value: Any, indent: bool = False) -> str:

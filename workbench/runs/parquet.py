@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.errors import StorageError
-from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial_path, remove
+from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial_path, remove, to_json
 
 BATCH_ROWS = 65_536
 MAX_WAITING = 2
@@ -235,3 +236,45 @@ def _fit(table: Any, schema: Any) -> Any:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+@contextmanager
+def json_list(path: Path, key: str) -> Iterator[Callable[[Any], None]]:
+    """Write `{key: [...]}` as `write_json` does, table by table: gives what takes an arrow table of texts.
+
+    The file appears when the block ends well; raises StorageError.
+    """
+    opening, closing = f"{{\n  {to_json(key)}: [", "\n  ]\n}"
+    begun = False
+
+    def write(table: Any) -> None:
+        nonlocal begun
+        if table.num_rows:
+            text = _plain_texts(table) or to_json({key: table.to_pylist()}, indent=True)[len(opening) : -len(closing)]
+            file.write("," + text if begun else text)
+            begun = True
+
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(opening)
+        yield write
+        file.write(closing if begun else "]\n}")
+
+
+def _plain_texts(table: Any) -> str | None:
+    """Write rows as the entries of a list; None where a value is null, or has a character that JSON writes otherwise."""
+    kind, parts = pa.large_string(), []
+    for position, (name, values) in enumerate(zip(table.column_names, table.columns, strict=True)):
+        texts = values.combine_chunks().cast(kind)
+        if texts.null_count or not _needs_no_escape(texts):
+            return None
+        before = f'{"," if position else "{"}\n      {to_json(name)}: "'
+        parts += [pa.scalar(f",\n    {before}" if not position else before, kind), texts, pa.scalar('"', kind)]
+    rows = pc.binary_join_element_wise(*parts, pa.scalar("\n    }", kind), pa.scalar("", kind))
+    written: str = rows.buffers()[2].to_pybytes().decode()
+    return written[1:]
+
+
+def _needs_no_escape(texts: Any) -> bool:
+    offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return not ((data < 0x20) | (data == ord('"')) | (data == ord("\\"))).any()

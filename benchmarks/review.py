@@ -1,8 +1,8 @@
 """How fast the review dashboard is, and what a reviewer's kernel weighs: `python benchmarks/review.py [ITEMS …]`.
 
-For 1,000 and 200,000 items: time to the first item on the first and on repeated visits, key press to next item with one
-and five reviewers, memory (PSS) of a kernel. Server and browsers share this machine. `--pictures FOLDER` writes the
-pictures of docs/img instead, from the shipped example.
+For 1,000 and 200,000 items: time to the first item on the first visit and on repeated ones (after five seconds, and at
+once), key press to next item with one and five reviewers, memory (PSS) of a kernel. Server and browsers share this
+machine. `--pictures FOLDER` writes the pictures of docs/img instead, from the shipped example.
 """
 
 from __future__ import annotations

@@ -162,6 +162,61 @@ def test_filters_and_orders_choose_the_item_that_comes_next(store):
     ]  # fmt: skip
 
 
+def steps_of(review, *asked):
+    """Count, in tens, the steps that SQLite takes to find the next item."""
+    steps = []
+    with review._database.read() as transaction:
+        connection = transaction.connection.connection.driver_connection
+    connection.set_progress_handler(lambda: steps.append(1), 10)
+    review.next(*asked)
+    connection.set_progress_handler(None, 0)
+    return len(steps)
+
+
+@pytest.mark.parametrize("show", ["open", "all"])
+@pytest.mark.parametrize("order", ["sampled", "score", "rows", "money"])
+def test_finding_the_next_item_takes_no_longer_in_a_larger_sample_or_after_many_decisions(tmp_path, order, show):
+    taken = []
+    for size in (50, 3000):
+        with open_store(tmp_path / str(size)) as store:
+            items = (
+                made_up_item(n, score=n % 97 / 97, money=n % 13, n_rows=n % 7, category=f"C{n % 3}")
+                for n in range(size)
+            )
+            review = made_up_review(store, items)
+            with review._database.write() as transaction:
+                done = f"UPDATE review_items SET open = 0 WHERE position < {size // 2} AND position > 20"
+                transaction.connection.exec_driver_sql(done)
+            wanted = Filters(show=show, order=order)
+            first = review.next("Ana", wanted)
+            taken.append(steps_of(review, "Ana", wanted, first["item_id"]))
+            assert steps_of(review, "Ana", Filters(category="C2")) < 50
+    assert max(taken) < 2 * min(taken) + 20, taken
+
+
+def test_verdicts_that_came_from_elsewhere_or_went_are_counted_anew(store):
+    review = made_up_review(store, [made_up_item(n, wanted=1 + n % 2) for n in range(4)])
+    for n, (who, right) in enumerate((("Ana", 1), ("Beto", 1), ("Ana", 0))):
+        item = review.item(who, f"item-{min(n, 1):05d}")
+        review.decide(who, [decision(f"k{n}", item, "correct" if right else "incorrect", None if right else "Otros")])
+
+    def state():
+        with review._database.read() as transaction:
+            rows = transaction.query("SELECT open, disputed FROM review_items i ORDER BY position")
+        return [tuple(row.values()) for row in rows]
+
+    known = state()
+    assert known == [(0, 0), (1, 1), (1, 0), (2, 0)]
+    with review._database.write() as transaction:
+        transaction.connection.exec_driver_sql("UPDATE review_items SET open = wanted, disputed = 0")
+    mark = review.count_anew()
+    assert state() == known and review.count_anew() == mark
+    with review._database.write() as transaction:
+        transaction.delete("validations", run_id="one", reviewer="Ana")
+    assert review.count_anew() != mark
+    assert state() == [(1, 0), (1, 0), (1, 0), (2, 0)]
+
+
 def test_a_group_is_decided_and_taken_back_in_one_step(store):
     review = made_up_review(store, [made_up_item(n, alike="g", position=None) for n in range(5)] + [made_up_item(9)])
     assert [(group["items"], group["n_rows"]) for group in review.groups()] == [(5, 15)]
@@ -240,6 +295,26 @@ def test_an_older_database_gets_the_tables_of_reviews(tmp_path, monkeypatch):
         transaction.delete("migrations", name="006_review_tables")
     review = made_up_review(open_store(tmp_path), [made_up_item(0)])
     assert review.decide("Ana", [decision("a", review.next("Ana", OPEN))]) == "stored"
+
+
+def test_an_older_database_gets_the_indexes_of_the_queue(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    made_up_review(open_store(tmp_path), [made_up_item(0)])
+    database = Database(f"sqlite:///{tmp_path / 'workbench.sqlite'}")
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'review_%' ORDER BY name"
+    with database.write() as transaction:
+        new = transaction.query(indexes)
+        for row in new:
+            transaction.connection.exec_driver_sql(f"DROP INDEX {row['name']}")
+        for name, table in (
+            ("review_items_by_sampled", "review_items"),
+            ("review_decisions_by_item", "review_decisions"),
+        ):
+            transaction.connection.exec_driver_sql(f"CREATE INDEX {name} ON {table} (run_id)")
+        transaction.delete("migrations", name="007_review_indexes")
+    open_store(tmp_path)
+    with database.read() as transaction:
+        assert transaction.query(indexes) == new
 
 
 @settings(max_examples=25, deadline=None)

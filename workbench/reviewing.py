@@ -20,7 +20,7 @@ from workbench.runs import RunStore
 from workbench.stages import LOCK_WAIT, Notes, Step
 from workbench.values import value_text
 
-VERSION = "1"
+VERSION = "2"
 """Of the rows that are prepared: another one makes old ones prepared anew."""
 
 ROWS_SHOWN = 5
@@ -96,7 +96,7 @@ def _row(item: dict[str, Any], card: dict[str, Any]) -> dict[str, Any]:
         "item_id": item["item_id"],
         "position": item["position"] and int(item["position"]),
         "category": item["category"],
-        "score": item["score"],
+        "score": -1.0 if item["score"] is None else item["score"],
         "n_rows": int(item["n_rows"]),
         "money": abs(item.get("amount") or 0.0),
         "changed": int(bool(card["said"]) and card["said"][-1][1] != item["category"]),

@@ -202,11 +202,12 @@ class Decisions(ReviewLists):
         self, transaction: Transaction, reviewer: str, filters: Filters, after: str | None
     ) -> dict[str, Any] | None:
         where, values = filters.sql()
-        sql = f"SELECT i.item_id FROM review_items i WHERE {OF_REVIEW} AND {where} AND {SHOWN[filters.show]}"
-        rows = self._ask(transaction, f"{sql} ORDER BY {ORDERS[filters.order]}", reviewer=reviewer, **values)
-        ids = [row["item_id"] for row in rows]
-        place = ids.index(after) + 1 if after in ids else 0
-        return self._item(transaction, reviewer, ids[place]) if place < len(ids) else None
+        before = self._item(transaction, reviewer, after) if after else None
+        if before and before["position"]:
+            later, places = filters.after(before)
+            where, values = f"{where} AND {later}", values | places
+        rest = f"{where} AND {SHOWN[filters.show]} ORDER BY {ORDERS[filters.order]}"
+        return self._first(transaction, reviewer, rest, **values)
 
     def _seat(self, transaction: Transaction, reviewer: str) -> dict[str, Any]:
         key = self._values | {"reviewer": reviewer}
@@ -215,9 +216,11 @@ class Decisions(ReviewLists):
 
     def _claim(self, transaction: Transaction, reviewer: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """Give an item as the reviewer sees it, and keep it from the others unless they have decided already."""
-        sql = f"SELECT d.* FROM review_decisions d, review_items i WHERE {OF_REVIEW} AND i.item_id = :item_id AND {MINE}"
-        values = {"item_id": row["item_id"], "reviewer": reviewer}
-        mine = self._ask(transaction, f"{sql} ORDER BY d.decided_at DESC LIMIT 1", **values)
+        sql = (
+            f"SELECT i.* FROM review_decisions i WHERE {OF_REVIEW} AND i.item_id = :item_id AND i.reviewer = :reviewer"
+            " AND i.undone_by IS NULL ORDER BY i.decided_at DESC LIMIT 1"
+        )
+        mine = self._ask(transaction, sql, item_id=row["item_id"], reviewer=reviewer)
         told = ("verdict", "corrected_category", "user_notes")
         said = {name: mine[0][name] for name in told} if mine else None
         judged = bool(said and said["verdict"] != "skip")

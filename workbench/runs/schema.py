@@ -163,17 +163,25 @@ _REVIEW_ITEMS = sa.Table(
     sa.Column("words", sa.Text, nullable=False),
     sa.Column("card", sa.Text, nullable=False),
 )
+_QUEUE = "position IS NOT NULL AND open > 0"
+_SAMPLE = "position IS NOT NULL AND wanted > 0"  # says no more than the first half, and keeps the queue from taking these
 for _name, _columns, _part in (
-    ("position", ("position",), "position IS NOT NULL AND open > 0"),
-    ("score", ("score", "position"), "position IS NOT NULL AND open > 0"),
-    ("rows", ("n_rows", "position"), "position IS NOT NULL AND open > 0"),
-    ("money", ("money", "position"), "position IS NOT NULL AND open > 0"),
-    ("sampled", ("open",), "position IS NOT NULL"),
-    ("alike", ("alike", "category"), "alike <> ''"),
+    ("queue_sampled", ("position",), _QUEUE),
+    ("queue_score", ("score", "position"), _QUEUE),
+    ("queue_rows", ("n_rows DESC", "position"), _QUEUE),
+    ("queue_money", ("money DESC", "position"), _QUEUE),
+    ("queue_category", ("category", "position"), _QUEUE),
+    ("sample_sampled", ("position", "open", "wanted"), _SAMPLE),
+    ("sample_score", ("score", "position"), _SAMPLE),
+    ("sample_rows", ("n_rows DESC", "position"), _SAMPLE),
+    ("sample_money", ("money DESC", "position"), _SAMPLE),
+    ("items_by_alike", ("alike", "category"), "alike <> ''"),
+    ("items_judged", ("item_id",), "open <> wanted"),
 ):
     sa.Index(
-        f"review_items_by_{_name}",
-        *(_REVIEW_ITEMS.c[column] for column in ("run_id", "iteration", *_columns)),
+        f"review_{_name}",
+        *(_REVIEW_ITEMS.c[column] for column in ("run_id", "iteration")),
+        *(sa.text(column) for column in _columns),
         sqlite_where=sa.text(_part),
         postgresql_where=sa.text(_part),
     )
@@ -194,7 +202,7 @@ _REVIEW_DECISIONS = sa.Table(
     sa.Column("decided_at", sa.String, nullable=False),
     sa.Column("undone_by", sa.String),
     sa.Column("replaced", sa.Text),
-    sa.Index("review_decisions_by_item", "run_id", "iteration", "item_id"),
+    sa.Index("review_decisions_of_reviewer", "run_id", "iteration", "item_id", "reviewer", "decided_at"),
     sa.Index("review_decisions_by_reviewer", "run_id", "iteration", "reviewer", "decided_at"),
 )
 sa.Table(
@@ -214,6 +222,14 @@ def _review_tables(connection: sa.Connection) -> None:
     METADATA.create_all(connection, tables=[METADATA.tables[name] for name in names])
 
 
+def _review_indexes(connection: sa.Connection) -> None:
+    for name in ("position", "score", "rows", "money", "sampled"):
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS review_items_by_{name}")
+    connection.exec_driver_sql("DROP INDEX IF EXISTS review_decisions_by_item")
+    for index in _REVIEW_ITEMS.indexes | _REVIEW_DECISIONS.indexes:
+        index.create(connection, checkfirst=True)
+
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
@@ -222,6 +238,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("004_sessions", partial(METADATA.tables["sessions"].create, checkfirst=True)),
     ("005_batch_pipelines", partial(METADATA.tables["batch_pipelines"].create, checkfirst=True)),
     ("006_review_tables", _review_tables),
+    ("007_review_indexes", _review_indexes),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

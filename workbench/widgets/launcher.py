@@ -26,6 +26,8 @@ from workbench.widgets.server import READY
 PORT = 8866
 OTHER_PORTS = 20
 REFRESH_SECONDS = 3
+REST = 5
+"""Numbers that took long are computed less often: for so many times as long, the processor is the reviewers'."""
 LOG = "review.log"
 
 
@@ -65,11 +67,13 @@ def review(run: Run, store: RunStore, iteration: int, doors: Doors, *, browser: 
 def _keep_up_to_date(run: Run, store: RunStore, iteration: int, served: Served) -> None:
     known = ""
     while served.process.poll() is None:
+        started = time.monotonic()
         try:
             known = reviewing.refresh_results(run, store, iteration, known)
         except Exception:  # the reviewers go on; the owner finds it in the log
             store.log(run.run_id).exception("the results of the review could not be computed")
-        time.sleep(REFRESH_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            served.process.wait(max(REFRESH_SECONDS, REST * (time.monotonic() - started)))
     raise _ended(run)
 
 

@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from openai_server import KEY, MODEL, by_first_word  # noqa: E402
 
 TAIL = ("ours", "ours, hedged", "reference")
+KEPT = ("ours", "ours, kept", "reference")
 PROMPT = llm.Prompt(name="p", categories=["Pop", "Viajes", "Otros", "Indeterminado"])
 CHUNK = 50
 
@@ -72,7 +73,10 @@ def scenarios(scale: float, latency: float) -> list[Scenario]:
         Scenario("429 above 4 in flight", times(100), 16, latency, ("--most", "4"), at_once=4),
         Scenario("5 % of everything", times(200), 16, latency, ("--mixed", "0.05")),
         Scenario("1 % of calls 20 x slower", times(400), 16, latency, ("--tail", "0.01"), ways=TAIL),
-        *(Scenario(f"200 ms, {n} in flight", times(chunks), n, 0.2) for n, chunks in ((3, 200), (16, 400), (64, 600))),
+        *(
+            Scenario(f"200 ms, {n} in flight", times(chunks), n, 0.2, ways=KEPT)
+            for n, chunks in ((3, 200), (16, 400), (64, 600))
+        ),
         Scenario("kill -9 half way", times(200), 3, latency, ways=("killed and resumed",)),
     ]
 
@@ -94,13 +98,23 @@ def items_of(chunks: int) -> pd.DataFrame:
     return pd.DataFrame({"item_id": [str(n) for n in range(len(texts))], "cleanText": texts})
 
 
-def ours(scenario: Scenario, url: str, items: pd.DataFrame, hedge: bool = False) -> tuple[list[str | None], int]:
+def ours(
+    scenario: Scenario, url: str, items: pd.DataFrame, hedge: bool = False, cache: llm.AnswerCache | None = None
+) -> tuple[list[str | None], int]:
     provider = llm.get_provider("openai", model=MODEL, base_url=url)
     limits = llm.Limits(chunk_size=CHUNK, concurrency=scenario.concurrency, hedge=hedge)
-    classifier = llm.Classifier(PROMPT, provider, limits)
+    classifier = llm.Classifier(PROMPT, provider, limits, cache)
     said = classifier.classify(items)
-    pairs = zip(said["reason"], said["status"], strict=True)
+    pairs = zip(said["reason"].tolist(), said["status"].tolist(), strict=True)
     return [None if status == "failed" else reason for reason, status in pairs], classifier.usage.calls
+
+
+def kept(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[str | None], int]:
+    """Keep every answer in the database of the runs, as a run does."""
+    from workbench.runs import open_store
+
+    with tempfile.TemporaryDirectory() as folder, open_store(folder) as store:
+        return ours(scenario, url, items, cache=store.answers(llm.Answer))
 
 
 def killed(scenario: Scenario, url: str, items: pd.DataFrame) -> tuple[list[str | None], int]:
@@ -175,9 +189,12 @@ def measure(way: str, scenario: Scenario) -> dict[str, Any]:
     """Run one way in this process: its memory is the peak of the process."""
     items = items_of(scenario.chunks)
     hedged = partial(ours, hedge=True)
-    ask = {"ours": ours, "ours, hedged": hedged, "reference": reference, "killed and resumed": killed}[way]
+    ways = {"ours": ours, "ours, hedged": hedged, "ours, kept": kept, "reference": reference}
+    ask = {**ways, "killed and resumed": killed}[way]
     with server(scenario) as url:
-        llm.get_provider("openai", model=MODEL, base_url=url)  # importing the client is not what is measured
+        llm.get_provider("openai", model=MODEL, base_url=url)  # imports are not what is measured
+        if ask is kept:
+            import workbench.runs  # noqa: F401
         wall, processor = time.perf_counter(), time.process_time()
         answers, calls = ask(scenario, url, items)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -1,5 +1,6 @@
 import _thread
 import asyncio
+import hashlib
 import json
 import random
 import threading
@@ -328,6 +329,18 @@ def test_the_key_of_an_answer_covers_the_fields_the_prompt_and_the_provider():
     assert len({key, *(answer_key(*other) for other in others)}) == 4
 
 
+@given(
+    fields=st.dictionaries(st.text(), st.text(), max_size=3),
+    prompt=st.text(max_size=5),
+    provider=st.text(max_size=5),
+)
+@settings(deadline=None, max_examples=50)
+def test_keys_stay_what_they_are_so_that_answers_of_earlier_versions_are_found(fields, prompt, provider):
+    content = json.dumps([prompt, provider, sorted(fields.items())], separators=(",", ":")).encode()
+    expected = hashlib.blake2b(content, digest_size=16, person=b"answer").hexdigest()
+    assert answer_key(fields, prompt, provider) == expected
+
+
 # --- calls in flight
 
 
@@ -456,6 +469,23 @@ def test_progress_is_told_after_each_chunk_from_the_calling_thread():
     assert (at[-1].done, at[-1].failed, at[-1].usage.calls, at[-1].seconds_left) == (31, 1, 5, 0.0)
     assert str(at[-1]).startswith("31 of 31 items, ")
     assert str(at[-1]).endswith("65 tokens, 10 from the cache, 1 asked again, 1 failed")
+
+
+def test_answers_that_come_back_at_once_are_kept_at_once_and_told_one_by_one():
+    provider, puts, seen = Gated(lambda call: None), [], []
+
+    class Slow(MemoryCache):
+        def put(self, answers):
+            while provider.flying:
+                time.sleep(0.01)
+            time.sleep(0.1)  # until what has come back is in the queue
+            puts.append(len(answers))
+            super().put(answers)
+
+    classify(many(40), PROMPT, provider, chunk_size=5, concurrency=8, cache=Slow(), on_progress=seen.append)
+    assert sum(puts) == 40 and len(puts) <= 4
+    assert [at.done for at in seen] == [5, 10, 15, 20, 25, 30, 35, 40]
+    assert sum(not at.more for at in seen) == len(puts) and not seen[-1].more
 
 
 def test_the_accounts_of_a_classification_can_be_read_afterwards():

@@ -9,7 +9,7 @@ import pytest
 from openai_server import KEY, MODEL, OpenAIServer
 
 from workbench.errors import ParameterError, ProviderError
-from workbench.llm import Prompt, Request, get_provider
+from workbench.llm import Prompt, Request, Writing, get_provider
 from workbench.llm.chunks import number
 from workbench.llm.faults import RateLimited, Refused, Rejected, TooLong, Transient, Unreachable
 
@@ -40,17 +40,19 @@ def test_an_answer_comes_with_what_it_has_cost():
 
 
 def test_the_prompt_is_the_same_bytes_in_every_call_and_the_items_come_last():
-    other = Request(PROMPT, number([{"cleanText": "renta"}]))
+    other = Request(PROMPT, number([{"cleanText": "renta \ud800 ñ"}]))
     with OpenAIServer() as server:
-        provider = provider_of(server)
-        for request in (REQUEST, other):
-            provider.complete(request)
-    bodies = [json.dumps(call.body, ensure_ascii=False) for call in server.calls]
-    messages = [call.body["messages"] for call in server.calls]
-    assert messages[0][0] == messages[1][0] == {"role": "system", "content": PROMPT.render()}
-    assert [each[1]["content"] for each in messages] == [REQUEST.data, other.data]
-    assert server.calls[0].body["response_format"] == server.calls[1].body["response_format"]
-    assert bodies[0] != bodies[1]
+        server.written = "because"
+        provider = provider_of(server, temperature=0.0)
+        provider.complete(REQUEST)
+        provider.write(Writing(PROMPT, (), question="Why?", material="vinil"))
+        provider.complete(other)
+    first, between, last = [json.dumps(call.body, ensure_ascii=False, separators=(",", ":")) for call in server.calls]
+    assert last.startswith(first[: first.index("vinil 1")])
+    assert first.endswith('1\\tvinil 1\\n2\\ttaxi 2"}]}') and last.endswith('1\\trenta ? ñ"}]}')
+    assert server.calls[0].body["messages"][0] == {"role": "system", "content": PROMPT.render()}
+    assert (server.calls[0].body["temperature"], server.calls[0].format) == (0.0, "json_schema")
+    assert '"messages":[{"role":"system","content":"Why?"},{"role":"user","content":"vinil"}]' in between
 
 
 def test_the_schema_has_the_categories_as_an_enum():

@@ -113,6 +113,8 @@ def classify_items(
         if at.last_call:
             good_calls += at.last_call.good
             notes.tracker.log(tracking.chunk_metrics(at.last_call))
+        if at.more:
+            return
         _spend(notes, earlier, at.cost_usd if at.usage.calls else None, classifier.provider.model)
         notes.progress(at.done, at.total, str(at))
 
@@ -208,6 +210,8 @@ def ask_second_opinion(
     before = _spending(store, run_id, iteration)
 
     def progress(at: llm.Progress) -> None:
+        if at.more:
+            return
         if at.usage.calls and at.cost_usd:
             spending = {"cost_usd": before + at.cost_usd, "model": parameters.classify.model}
             store.save(run_id, "spending", spending, iteration)

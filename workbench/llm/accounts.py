@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from workbench.llm.budget import Budget
 from workbench.llm.desk import Flight, Reply
 from workbench.llm.faults import CallFailed
-from workbench.llm.progress import CallReport
+from workbench.llm.progress import CallReport, Progress
 from workbench.llm.providers import Provider, Usage
 from workbench.llm.repair import Chunk
 from workbench.llm.sheet import Sheet
 
+OnProgress = Callable[[Progress], None]
+
 
 class Accounts:
     """The counters of the latest classification."""
+
+    _on_progress: OnProgress | None
+    _budget: Budget
+    _started: float
+    _note: str
+    _title: str
 
     def _open_accounts(self) -> None:
         self.seconds = 0.0
@@ -57,7 +67,36 @@ class Accounts:
         self.hedged += other.hedged
         self.left_again += other.left
 
-    def _processing(self, provider: Provider, cost_usd: float | None) -> dict[str, Any]:
+    @property
+    def cost_usd(self) -> float | None:
+        """What the calls have cost; None where the model's price is unknown."""
+        return self._budget.spent
+
+    def _report(self, sheet: Sheet, last_call: CallReport | None = None, *, more: bool = False) -> None:
+        if self._on_progress is None:
+            return
+        asked = self.answered + self.failed
+        rate = asked / max(time.monotonic() - self._started, 1e-9)
+        left = (sheet.total - sheet.done) / rate if rate else None
+        self._on_progress(
+            Progress(
+                done=sheet.done,
+                total=sheet.total,
+                rate=rate,
+                seconds_left=left,
+                usage=self.usage,
+                failed=self.failed,
+                cached=self.cached,
+                retried=self.retried,
+                cost_usd=self.cost_usd,
+                last_call=last_call,
+                more=more,
+                note=self._note,
+                title=self._title,
+            )
+        )
+
+    def _processing(self, provider: Provider) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
         items = self.cached + self.answered + self.failed
         return {
@@ -70,7 +109,7 @@ class Accounts:
             "input_tokens": self.usage.input_tokens,
             "cached_tokens": self.usage.cached_tokens,
             "output_tokens": self.usage.output_tokens,
-            "cost_usd": cost_usd,
+            "cost_usd": self.cost_usd,
             "cached": self.cached,
             "retried": self.retried,
             "failed": self.failed,

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from workbench.errors import Interrupted, ParameterError, ProviderError
-from workbench.llm.accounts import report_of
 from workbench.llm.batch_memory import Batch, BatchMemory, Note, SessionMemory, remembered
 from workbench.llm.cache import AnswerCache
 from workbench.llm.chunks import number
@@ -219,12 +218,10 @@ class BatchClassifier(Classifier):
             self._delivered.said = results.get(position)
             flight = self._flight(chunk)
             try:
-                reply = self._call(flight)
+                desk.returned.append((flight, self._call(flight)))
             except ProviderError as error:
                 fatal = error
-                continue
-            self._take(desk, flight, reply)
-            self._report(desk.sheet, report_of(flight, reply))
+        self._take_all(desk)
         batch.has_ended = True
         self._save()
         if fatal or state.status in _BROKEN_OFF:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,5 +85,18 @@ def answer_key(fields: Mapping[str, str], prompt_fingerprint: str, provider_fing
     >>> len(key), key == answer_key({"cleanText": "renta"}, "p2", "lexical")
     (32, False)
     """
-    content = _as_json([prompt_fingerprint, provider_fingerprint, sorted(fields.items())])
-    return hashlib.blake2b(content.encode("ascii"), digest_size=16, person=b"answer").hexdigest()
+    return key_maker(prompt_fingerprint, provider_fingerprint)(fields)
+
+
+def key_maker(prompt_fingerprint: str, provider_fingerprint: str) -> Callable[[Mapping[str, str]], str]:
+    """Give `answer_key` for one prompt and provider: they are hashed once, and not for each of many items."""
+    begin = f"[{_as_json(prompt_fingerprint)},{_as_json(provider_fingerprint)},["
+    begun = hashlib.blake2b(begin.encode("ascii"), digest_size=16, person=b"answer")
+
+    def key(fields: Mapping[str, str]) -> str:
+        pairs = [f"[{_as_json(name)},{_as_json(text)}]" for name, text in sorted(fields.items())]
+        hashed = begun.copy()
+        hashed.update(f"{','.join(pairs)}]]".encode("ascii"))
+        return hashed.hexdigest()
+
+    return key

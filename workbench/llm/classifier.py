@@ -17,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from workbench.errors import ProviderError, WorkbenchError
-from workbench.llm.accounts import Accounts, record_of, report_of
+from workbench.llm.accounts import Accounts, OnProgress, record_of, report_of
 from workbench.llm.batch_memory import BatchMemory
 from workbench.llm.budget import Budget
 from workbench.llm.cache import Answer, AnswerCache
@@ -37,7 +37,6 @@ from workbench.llm.limits import BATCH, DEFAULT_LIMITS, Limits
 from workbench.llm.pacing import Breaker, Pace
 from workbench.llm.parsing import GoodAnswer, parse_answer
 from workbench.llm.passes import reconsider
-from workbench.llm.progress import CallReport, Progress
 from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Request, Usage
 from workbench.llm.repair import Chunk, Decision, after_answer, after_failure, backoff
@@ -49,7 +48,6 @@ _PASSES = {2: "asked a second time", 3: "asked a third time"}
 _LAST_WAIT = 5.0
 """Seconds to wait for the calls under way when one of them says that no other can succeed."""
 
-OnProgress = Callable[[Progress], None]
 OnCall = Callable[[dict[str, Any]], None]
 _Calls = Dispatcher[Flight, Reply | CallFailed]
 
@@ -108,11 +106,12 @@ class Classifier(Accounts):
         self.provider = provider
         self.limits = limits
         self.cache = cache
+        self._full_budget = Budget(limits.budget_usd, provider.model, limits.mode)
         self._start(None)
 
     def _start(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
-        self._budget = Budget(self.limits.budget_usd, self.provider.model, self.limits.mode)
+        self._budget = copy.copy(self._full_budget)
         self._started = time.monotonic()
         self._note = self._title = ""
         self._open_accounts()
@@ -147,14 +146,9 @@ class Classifier(Accounts):
         finally:
             self._add(other)
 
-    @property
-    def cost_usd(self) -> float | None:
-        """What the calls have cost; None where the model's price is unknown."""
-        return self._budget.spent
-
     def processing(self) -> dict[str, Any]:
         """Give what the latest classification has cost, as plain data: seconds, items per second, calls, tokens."""
-        return self._processing(self.provider, self.cost_usd)
+        return self._processing(self.provider)
 
     def _without_cached(self, sheet: Sheet, questions: Sequence[Question]) -> list[Question]:
         """Answer what the cache knows, and give the rest."""
@@ -186,19 +180,37 @@ class Classifier(Accounts):
                     timeout = self._send(desk, dispatcher)
                     if not dispatcher.in_flight and not desk.waiting:
                         break  # there was no money for anything more
-                    if (returned := dispatcher.next(timeout)) and self._counts(desk, dispatcher, *returned):
-                        self._take(desk, *returned)
-                        self._report(sheet, report_of(*returned))
+                    self._wait_for(desk, dispatcher, timeout)
+                    self._take_all(desk)
             except BaseException as error:
                 is_urgent = not isinstance(error, ProviderError)
-                for flight, reply in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
-                    if self._counts(desk, dispatcher, flight, reply):
-                        self._keep(desk, flight.chunk, reply)  # paid for: it must not be lost
-                        desk.budget.settle(flight.forecast, reply.usage)
+                for returned in dispatcher.arrived(wait=0 if is_urgent else _LAST_WAIT):
+                    if self._counts(desk, dispatcher, *returned):
+                        desk.returned.append(returned)
+                self._put(desk.returned)  # paid for: it must not be lost
+                for flight, reply in desk.returned:
+                    self._keep(desk, flight.chunk, reply)
+                    desk.budget.settle(flight.forecast, reply.usage)
                 raise
             finally:
                 self.hedged += desk.hedge.calls
                 self._leave(desk, dispatcher)
+
+    def _wait_for(self, desk: Desk, dispatcher: _Calls, timeout: float | None) -> None:
+        """Wait until a call comes back, and lay it on the desk with all others that have come back by then."""
+        while returned := dispatcher.next(0.0 if desk.returned else timeout):
+            if self._counts(desk, dispatcher, *returned):
+                desk.returned.append(returned)
+            elif not desk.returned:
+                return
+
+    def _take_all(self, desk: Desk) -> None:
+        """Keep the answers that lie on the desk, all at once, and see to what becomes of each."""
+        self._put(desk.returned)
+        while desk.returned:
+            returned = desk.returned.popleft()
+            self._take(desk, *returned)
+            self._report(desk.sheet, report_of(*returned), more=bool(desk.returned))
 
     def _leave(self, desk: Desk, dispatcher: _Calls) -> None:
         """Pay for calls that nobody waits for any more what they probably cost: the service answers all the same."""
@@ -342,20 +354,26 @@ class Classifier(Accounts):
             desk.breaker.failed(chunk, error)
         return decision
 
+    def _put(self, returned: Iterable[tuple[Flight, Reply | CallFailed]]) -> None:
+        """Put good answers into the cache, before anything else becomes of them."""
+        answers = [
+            Answer(question.key, *answer, flight.chunk.status, flight.chunk.attempts + 1)
+            for flight, reply in returned
+            if isinstance(reply, Reply)
+            for question, answer in _good(flight.chunk, reply)
+        ]
+        if self.cache is not None and answers:
+            self.cache.put(answers)
+
     def _keep(self, desk: Desk, chunk: Chunk, reply: Reply | CallFailed) -> None:
-        """Put good answers into the cache first, then on the sheet."""
+        """Put good answers on the sheet."""
         self._tell(desk, chunk, reply)
         self.usage += reply.usage
         if isinstance(reply, CallFailed):
             return
         self.unknown += reply.parsed.unknown
-        attempts = chunk.attempts + 1
-        status = Status.OK if attempts == 1 else Status.REPAIRED
-        good = [(chunk.questions[item - 1], answer) for item, answer in sorted(reply.parsed.good.items())]
-        if self.cache is not None and good:
-            self.cache.put([Answer(question.key, *answer, status, attempts) for question, answer in good])
-        for question, answer in good:
-            desk.sheet.answer(question, answer, status, attempts)
+        for question, answer in _good(chunk, reply):
+            desk.sheet.answer(question, answer, chunk.status, chunk.attempts + 1)
             self.answered += len(question.positions)
 
     def _fail(self, sheet: Sheet, question: Question, fault: str, attempts: int) -> None:
@@ -364,25 +382,6 @@ class Classifier(Accounts):
         sheet.answer(question, answer, Status.FAILED, attempts)
         self.failed += len(question.positions)
 
-    def _report(self, sheet: Sheet, last_call: CallReport | None = None) -> None:
-        if self._on_progress is None:
-            return
-        asked = self.answered + self.failed
-        rate = asked / max(time.monotonic() - self._started, 1e-9)
-        left = (sheet.total - sheet.done) / rate if rate else None
-        self._on_progress(
-            Progress(
-                done=sheet.done,
-                total=sheet.total,
-                rate=rate,
-                seconds_left=left,
-                usage=self.usage,
-                failed=self.failed,
-                cached=self.cached,
-                retried=self.retried,
-                cost_usd=self.cost_usd,
-                last_call=last_call,
-                note=self._note,
-                title=self._title,
-            )
-        )
+
+def _good(chunk: Chunk, reply: Reply) -> list[tuple[Question, GoodAnswer]]:
+    return [(chunk.questions[item - 1], answer) for item, answer in sorted(reply.parsed.good.items())]

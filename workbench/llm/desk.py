@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workbench.llm.parsing import ParsedAnswer
@@ -11,6 +12,7 @@ from workbench.llm.repair import Chunk
 
 if TYPE_CHECKING:
     from workbench.llm.budget import Budget
+    from workbench.llm.faults import CallFailed
     from workbench.llm.forecast import Forecast
     from workbench.llm.hedging import Hedge
     from workbench.llm.pacing import Breaker, Pace
@@ -52,3 +54,5 @@ class Desk:
     forecast: Forecast
     budget: Budget
     hedge: Hedge
+    returned: deque[tuple[Flight, Reply | CallFailed]] = field(default_factory=deque)
+    """Calls that have come back and wait to be dealt with."""

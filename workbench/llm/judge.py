@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ProviderError
+from workbench.llm.accounts import OnProgress
 from workbench.llm.chunks import shuffled
-from workbench.llm.classifier import Classifier, OnProgress
+from workbench.llm.classifier import Classifier
 from workbench.llm.parsing import GoodAnswer
 from workbench.llm.sheet import Sheet
 from workbench.records import Status

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from workbench.llm.prompt import Prompt, fold
 from workbench.records import AMBIGUOUS_SCORE
@@ -31,6 +31,10 @@ _OPENING = re.compile(r"[{\[]")
 _THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 """What models that think aloud say before they answer."""
 _LONGEST_REASON = 1000
+_AS_ASKED = [int, list, str, float]
+_NUMBERS = int | float | str
+
+_Found = TypeVar("_Found")
 
 Entry = dict[str, list[Any]]
 """The distinct values that one entry of an answer gives for each of our fields; `beside`: the texts of a row without
@@ -143,6 +147,9 @@ def _row(values: list[Any]) -> Entry | None:
     None for other lists. The category is what stands right before the score. Where the reason has brackets every plain
     text is a category; where it has none, the other plain text is the reason, unless it is a category too.
     """
+    if [*map(type, values)] == _AS_ASKED and [*map(type, values[1])] == [str]:
+        item, reason, category, score = values
+        return {"id": [item], "category": [category], "reason": reason, "score": [score]}
     bracketed = [value for value in values if _is_reason(value)]
     flat = [value for value in values if value is not None and not _is_reason(value)]
     if len(flat) < 2 or _number(flat[0]) is None or any(isinstance(value, list | _Pairs) for value in flat):
@@ -179,14 +186,18 @@ def _field_of(key: str) -> str | None:
 
 
 def _read_id(entry: Entry) -> int | None:
-    numbers = {_number(value) for value in entry["id"]}
-    number = numbers.pop() if len(numbers) == 1 else None
+    number = _only({_number(value) for value in entry["id"]})
     return int(number) if number is not None and number.is_integer() else None
+
+
+def _only(values: set[_Found]) -> _Found | None:
+    """Give what there is, if there is nothing else."""
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _number(value: Any) -> float | None:
     """Read 1, 1.0 or "1"; None for everything else, also for true and for numbers that are not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return None
     try:
         number = float(value)
@@ -200,14 +211,13 @@ def _read(entry: Entry, prompt: Prompt) -> GoodAnswer | str:
     category = _read_category(entry.get("category", []), prompt)
     if category is None:
         return _category_fault(entry.get("category", []))
-    beside = [value for value in entry.get("beside", []) if isinstance(value, str)]
-    if any(prompt.find_category(value) not in (None, category) for value in beside):
+    beside = [value for value in entry.get("beside", ()) if isinstance(value, str)]
+    if beside and any(prompt.find_category(value) not in (None, category) for value in beside):
         return _category_fault([*beside, *entry["category"]])
     reason = _plain(next((value for value in entry.get("reason", []) if isinstance(value, str)), ""))
     if category == prompt.unclassifiable:
         return GoodAnswer(category, reason, AMBIGUOUS_SCORE)
-    scores = {_number(value) for value in entry.get("score", [])}
-    score = scores.pop() if len(scores) == 1 else None
+    score = _only({_number(value) for value in entry.get("score", [])})
     if score is None:
         return "its score is missing or is not a number"
     if score == AMBIGUOUS_SCORE:
@@ -216,8 +226,7 @@ def _read(entry: Entry, prompt: Prompt) -> GoodAnswer | str:
 
 
 def _read_category(values: list[Any], prompt: Prompt) -> str | None:
-    found = {prompt.find_category(value) if isinstance(value, str) else None for value in values}
-    return found.pop() if len(found) == 1 else None
+    return _only({prompt.find_category(value) if isinstance(value, str) else None for value in values})
 
 
 def _category_fault(values: list[Any]) -> str:

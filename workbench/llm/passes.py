@@ -48,6 +48,8 @@ def reconsider(items: pd.DataFrame, predictions: pd.DataFrame, limits: Limits, a
     Where the first two answers agree no third could change anything, so none is asked for. What has failed, waits or
     holds no text is not asked.
     """
+    if not (limits.second_pass_below or limits.audit_sample):
+        return Outcome(predictions)
     low, audited = _low(predictions, limits), _audited(predictions, limits)
     second = _pass(items, [*low, *audited], 2, ask)
     if second is None:

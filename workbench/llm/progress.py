@@ -41,6 +41,8 @@ class Progress:
     """Null where the model's price is unknown."""
     last_call: CallReport | None = None
     """Null for what the cache answered."""
+    more: bool = False
+    """Other calls came back at the same time and are told of next: what takes long can wait for the last of them."""
     note: str = ""
     """What is waited for, where it is not calls, or what was wrong with the latest call."""
     title: str = ""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -174,7 +175,9 @@ class Prompt(_Part):
 
         `reason` says when an answer gives one: always, short, low_confidence or never.
         """
-        return rendering.render(self, reason)
+        if reason not in self._rendered:
+            self._rendered[reason] = rendering.render(self, reason)
+        return self._rendered[reason]
 
     def to_yaml(self) -> str:
         """Write the prompt as a YAML file that reads well and loads to an equal prompt."""
@@ -185,11 +188,17 @@ class Prompt(_Part):
 
         The fold is never ambiguous: categories that fold to the same text are refused when a prompt is built.
         """
-        names = self.category_names
-        if name in names:
-            return name
-        folded = fold(name)
-        return next((known for known in names if fold(known) == folded), None)
+        return self._found_by.get(name) or self._found_by.get(fold(name))
+
+    @cached_property
+    def _rendered(self) -> dict[str, str]:
+        """When reasons are given → the instructions: every call wants them."""
+        return {}
+
+    @cached_property
+    def _found_by(self) -> dict[str, str]:
+        """Each category by its name and by its folded name."""
+        return {fold(name): name for name in self.category_names} | {name: name for name in self.category_names}
 
     def with_examples(self, examples: Iterable[Example], rules: Iterable[str] | None = None) -> Prompt:
         """Give the same prompt with these examples (and rules) in the place of its own; raises PromptError."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from workbench.llm.faults import CallFailed, RateLimited, Rejected, Transient
 from workbench.llm.sheet import Question
+from workbench.records import Status
 
 _SUSPECT_AFTER = 2
 """Breakdowns of a chunk, while others succeed, after which it is halved."""
@@ -42,6 +43,11 @@ class Chunk:
     def __len__(self) -> int:
         """Count the questions."""
         return len(self.questions)
+
+    @property
+    def status(self) -> Status:
+        """What a good answer is now: repaired if it was asked for before."""
+        return Status.REPAIRED if self.attempts else Status.OK
 
 
 @dataclass(slots=True)

@@ -10,17 +10,21 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import ColumnNotFound, UsageError, nearest
-from workbench.llm.cache import answer_key
+from workbench.llm.cache import key_maker
 from workbench.llm.chunks import shuffled
 from workbench.llm.limits import Limits
 from workbench.llm.parsing import GoodAnswer
 from workbench.llm.prompt import Prompt
-from workbench.records import AMBIGUOUS_SCORE, CLEAN_PREFIX, PREDICTION_COLUMNS, Prediction, Status
+from workbench.records import AMBIGUOUS_SCORE, CLEAN_PREFIX, PREDICTION_COLUMNS, Status
 
 NO_TEXT = "no text to classify"
 
+_Said = tuple[str | None, str, float | None, str, int]
+"""Category, reason, score, status and attempts of one prediction."""
+_PENDING: _Said = (None, "", None, Status.PENDING.value, 0)
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(slots=True, eq=False)
 class Question:
     """What is asked once for all items with the same clean fields."""
 
@@ -38,7 +42,7 @@ class Sheet:
         self._prompt = prompt
         self._ids = _read_ids(items)
         self._fields = _read_fields(items)
-        self._predictions: list[Prediction | None] = [None] * len(self._ids)
+        self._said: list[_Said | None] = [None] * len(self._ids)
         self.total = len(self._ids)
         """Items that get a category."""
         self.done = 0
@@ -56,15 +60,15 @@ class Sheet:
         order = [position for position in shuffled(self._ids, limits.seed + number - 1) if self._fields[position]]
         asked = order[: limits.sample_size] if limits.sample_size else order
         self.total -= len(order) - len(asked)
-        prompt_fingerprint = self._prompt.fingerprint
         if limits.reason != "always":
             provider_fingerprint += f" reason={limits.reason}"
         if number > 1:
             provider_fingerprint += f" pass={number}"
         questions: dict[str, Question] = {}
+        key_of = key_maker(self._prompt.fingerprint, provider_fingerprint)
         for position in asked:
             fields = self._fields[position]
-            key = answer_key(fields, prompt_fingerprint, provider_fingerprint)
+            key = key_of(fields)
             questions.setdefault(key, Question(key, fields, [])).positions.append(position)
         return list(questions.values())
 
@@ -82,18 +86,14 @@ class Sheet:
         self.total -= sum(len(question.positions) for question in questions)
 
     def _put(self, position: int, answer: GoodAnswer, status: Status, attempts: int) -> None:
-        if self._predictions[position] is not None:
+        if self._said[position] is not None:
             raise RuntimeError(f"internal error: item {self._ids[position]!r} was answered twice.")
-        self._predictions[position] = Prediction(self._ids[position], *answer, status, attempts)
+        self._said[position] = (*answer, status.value, attempts)
         self.done += 1
 
     def frame(self) -> pd.DataFrame:
         """Give the predictions, one row per item in the order of the items; what was not asked is pending."""
-        rows = [
-            prediction or Prediction(item_id, None, "", None, Status.PENDING, 0)
-            for item_id, prediction in zip(self._ids, self._predictions, strict=True)
-        ]
-        frame = _as_frame(rows)
+        frame = _as_frame(self._ids, [said or _PENDING for said in self._said])
         self._check(frame)
         return frame
 
@@ -140,17 +140,17 @@ def _texts(column: pd.Series[Any]) -> list[str]:
     return [str(value).strip() if there else "" for value, there in zip(column.tolist(), present, strict=True)]
 
 
-def _as_frame(rows: list[Prediction]) -> pd.DataFrame:
-    data: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in PREDICTION_COLUMNS}
+def _as_frame(ids: list[str], said: list[_Said]) -> pd.DataFrame:
+    category, reason, score, status, attempts = zip(*said, strict=True) if said else ((),) * 5
     frame = pd.DataFrame(
         {
-            "item_id": pd.array(data["item_id"], dtype="str"),
-            "category": pd.array(data["category"], dtype="str"),
-            "reason": pd.array(data["reason"], dtype="str"),
-            "score": np.array(data["score"], dtype="float64"),
-            "status": pd.array([str(status) for status in data["status"]], dtype="str"),
-            "attempts": np.array(data["attempts"], dtype="int64"),
-            "judge_category": pd.array(data["judge_category"], dtype="str"),
+            "item_id": pd.array(ids, dtype="str"),
+            "category": pd.array(category, dtype="str"),
+            "reason": pd.array(reason, dtype="str"),
+            "score": np.array(score, dtype="float64"),
+            "status": pd.array(status, dtype="str"),
+            "attempts": np.array(attempts, dtype="int64"),
+            "judge_category": pd.array([None] * len(ids), dtype="str"),
         }
     )
     return frame[list(PREDICTION_COLUMNS)]

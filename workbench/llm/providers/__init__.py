@@ -61,9 +61,12 @@ class Request:
         Spaces, tabs and line ends inside a text become one space, so that nothing can leave its cell.
         """
         columns = list(dict.fromkeys(name for item in self.items for name in item.fields))
-        rows = [["id", *columns]]
-        rows += [[str(item.number), *(item.fields.get(name, "") for name in columns)] for item in self.items]
-        return "\n".join("\t".join(" ".join(cell.split()) for cell in row) for row in rows)
+        rows = [["id", *(" ".join(name.split()) for name in columns)]]
+        rows += [
+            [str(item.number), *(" ".join(item.fields.get(name, "").split()) for name in columns)]
+            for item in self.items
+        ]
+        return "\n".join(map("\t".join, rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import random
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench import measuring, reviewing, stages, workflow
@@ -31,6 +31,7 @@ def test_the_pool_does_not_depend_on_order_numbers_case_and_accents(
 
 
 @given(st.text(max_size=20))
+@example("🄐™")
 @settings(deadline=None, max_examples=100)
 def test_every_text_has_a_pool_and_a_skeleton_that_stays(text: str) -> None:
     assert pool_of(text) in set(Pool)

@@ -191,10 +191,10 @@ def pool_of(clean_text: str) -> Pool:
 def fold(text: str) -> str:
     """Take case and accents away.
 
-    >>> fold("INSTALACIÓN Año")
-    'instalacion ano'
+    >>> fold("INSTALACIÓN Año"), fold("№ 5 COLA™")
+    ('instalacion ano', 'no 5 colatm')
     """
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", text).casefold()  # in this order: signs such as ™ unfold to capitals
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 

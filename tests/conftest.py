@@ -1,7 +1,9 @@
 """A small project in an empty folder: a messy table, a prompt of three categories, a parameters file."""
 
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import warnings
 from itertools import count
@@ -9,6 +11,9 @@ from itertools import count
 import pytest
 
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+# Where compiling is switched off, as in containers, every kernel and command here would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 
 PROMPT = """\
@@ -65,13 +70,19 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
     monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
-    (tmp_path / "prompt.yaml").write_text(PROMPT, encoding="utf-8")
+    write_project(tmp_path)
+    return tmp_path
+
+
+def write_project(folder):
+    """Write prompt.yaml, expenses.csv and run.yaml into a folder."""
+    (folder / "prompt.yaml").write_text(PROMPT, encoding="utf-8")
     rows = ["Folio,Concepto,Importe,Estado,Verdad"]
     rows += [
         f"{folio},{text},{amount},{status},{category}" for folio, text, amount, status, category in expense_lines()
     ]
-    (tmp_path / "expenses.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    (tmp_path / "run.yaml").write_text(
+    (folder / "expenses.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / "run.yaml").write_text(
         "run: {name: small}\n"
         "ingest:\n"
         "  input: expenses.csv\n"
@@ -83,27 +94,60 @@ def project(tmp_path, monkeypatch):
         "refine: {max_examples: 6}\n",
         encoding="utf-8",
     )
-    return tmp_path
 
 
 @pytest.fixture
 def loop():
     """Run the stages one after another, as the notebooks do, up to the end or to a review."""
+    return run_all
+
+
+def run_all(parameters, store, run_id="one"):
     from workbench import stages, workflow
     from workbench.records import RunState
 
-    def run_all(parameters, store, run_id="one"):
-        run = workflow.start(parameters, store, run_id=run_id, resume=True)
-        while step := stages.next_step(run, store):
-            if step.stage == "ingest":
-                run = workflow.ingest(parameters, store, run_id=run.run_id)
-            else:
-                run = getattr(workflow, step.stage)(run, parameters, store)
-            if run.state == RunState.AWAITING_REVIEW:
-                break
-        return run
+    run = workflow.start(parameters, store, run_id=run_id, resume=True)
+    while step := stages.next_step(run, store):
+        if step.stage == "ingest":
+            run = workflow.ingest(parameters, store, run_id=run.run_id)
+        else:
+            run = getattr(workflow, step.stage)(run, parameters, store)
+        if run.state == RunState.AWAITING_REVIEW:
+            break
+    return run
 
-    return run_all
+
+@pytest.fixture(scope="session")
+def made_runs(tmp_path_factory):
+    """Run the small project to its end, once for the same changes to run.yaml; gives the folder, to be copied."""
+    from workbench.parameters import load_parameters
+    from workbench.runs import open_store
+
+    made = {}
+
+    def folder_of(*changes):
+        if changes not in made:
+            made[changes] = tmp_path_factory.mktemp("made")
+            write_project(made[changes])
+            with pytest.MonkeyPatch.context() as patch, open_store(made[changes] / "runs") as store:
+                patch.chdir(made[changes])
+                run_all(load_parameters("run.yaml", list(changes)), store)
+        return made[changes]
+
+    return folder_of
+
+
+@pytest.fixture
+def ran(project, made_runs):
+    """Give the finished run "one" of the small project and its store: a copy, for this test alone."""
+    from workbench.runs import open_store
+
+    def copied(*changes):
+        shutil.copytree(made_runs(*changes), project, dirs_exist_ok=True)
+        store = open_store()
+        return store.get("one"), store
+
+    return copied
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ def store(project):
     return open_store()
 
 
-def test_after_a_review_all_six_questions_have_an_answer_in_words_and_a_chart(loop, project, store):
-    run = loop(load_parameters("run.yaml"), store)
+def test_after_a_review_all_six_questions_have_an_answer_in_words_and_a_chart(ran):
+    run, store = ran()
     found = report.answers(store, run.run_id)
     assert [each["key"] for each in found] == KEYS
     assert all(each["sentences"] and each["chart"] and each["chart"]["rows"] for each in found)
@@ -30,8 +30,8 @@ def test_after_a_review_all_six_questions_have_an_answer_in_words_and_a_chart(lo
     assert store.load(run.run_id, "comparison", 2)["paired"]["sentence"] in found[2]["sentences"]
 
 
-def test_terminal_page_and_chart_tell_the_same(loop, project, store):
-    run = loop(load_parameters("run.yaml"), store)
+def test_terminal_page_and_chart_tell_the_same(ran):
+    run, store = ran()
     found = report.answers(store, run.run_id)
     shown = " ".join(console.summary(report.summary(store, run.run_id)).split())
     page = store.load(run.run_id, "report")

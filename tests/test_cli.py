@@ -1,6 +1,8 @@
 """The command line: one line for every mistake, exit codes, nothing half-written; and the main job in its notebooks."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +11,11 @@ import time
 import nbformat
 import pandas as pd
 import pytest
+from conftest import write_project
 
 from workbench.cli import main
 from workbench.runs import open_store
+from workbench.runs.locks import file_lock
 
 
 def run(*arguments):
@@ -22,13 +26,40 @@ def run(*arguments):
         return leave.code
 
 
-def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
-    assert run("run", "run.yaml", "--run-id", "one") == 0
-    printed = capsys.readouterr()
-    assert "95 % interval" in printed.out
-    assert "classified.xlsx" in printed.out
-    assert "workbench review one" in printed.out
-    assert "iteration 2: classify done" in printed.err
+RUN = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--run-id"]
+
+
+@pytest.fixture(scope="module")
+def main_job(tmp_path_factory):
+    """A folder in which `workbench run` has done its job, once for all processes that test; to be copied."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, printed = shared / "main-job", shared / "main-job" / "printed.json"
+    with file_lock(shared / "main-job.lock", "the main job", wait_seconds=600):
+        if not printed.exists():
+            folder.mkdir()
+            write_project(folder)
+            here = os.environ | {"WORKBENCH_RUNS": str(folder / "runs")}
+            here.pop("WORKBENCH_DATABASE_URL", None)
+            done = subprocess.run([*RUN, "one"], cwd=folder, env=here, capture_output=True, text=True)
+            printed.write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+    return folder
+
+
+@pytest.fixture
+def done(project, main_job):
+    """The project with its finished run "one"; gives the exit code and what was printed."""
+    shutil.copytree(main_job, project, dirs_exist_ok=True)
+    return json.loads((project / "printed.json").read_text())
+
+
+def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, done, capsys):
+    code, out, err = done
+    assert code == 0
+    assert "95 % interval" in out
+    assert "classified.xlsx" in out
+    assert "workbench review one" in out
+    assert "iteration 2: classify done" in err
     folder = project / "runs" / "one"
     for place in (
         "ingest/01_ingest",
@@ -52,26 +83,25 @@ def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
-def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project):
-    command = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--resume", "--run-id"]
-    subprocess.run([*command, "whole"], check=True, capture_output=True)
-    for number, code, seconds in ((signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)):
-        name = f"cut-{number.name}"
-        process = subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True)
-        for line in process.stderr:
-            if "iteration 1: classify …" in line:
-                break
-        time.sleep(seconds)
-        process.send_signal(number)
-        process.communicate(timeout=60)
-        assert process.returncode == code
-        assert open_store().get(name).state == "interrupted"
-        subprocess.run([*command, name], check=True, capture_output=True)
-        store = open_store()
-        for artifact, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
-            whole, cut = (store.load(run_id, artifact, iteration) for run_id in ("whole", name))
-            pd.testing.assert_frame_equal(whole, cut)
-        assert store.get(name).state == "finished"
+@pytest.mark.parametrize(
+    ("number", "code", "seconds"), [(signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)]
+)
+def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project, done, number, code, seconds):
+    process = subprocess.Popen([*RUN, "cut"], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "iteration 1: classify …" in line:
+            break
+    time.sleep(seconds)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert open_store().get("cut").state == "interrupted"
+    subprocess.run([*RUN, "cut", "--resume"], check=True, capture_output=True)
+    store = open_store()
+    for artifact, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):
+        whole, cut = (store.load(run_id, artifact, iteration) for run_id in ("one", "cut"))
+        pd.testing.assert_frame_equal(whole, cut)
+    assert store.get("cut").state == "finished"
 
 
 def test_two_processes_do_not_work_on_one_run(project, capsys):

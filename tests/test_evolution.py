@@ -4,19 +4,16 @@ import pytest
 
 from workbench import metrics, workflow
 from workbench.finding import Finder
-from workbench.parameters import load_parameters
-from workbench.runs import open_store
 from workbench.search import Query
 
 
 @pytest.fixture
-def ran(loop, project):
-    store = open_store()
-    return loop(load_parameters("run.yaml", ["run.iterations=3", "validate.sample_size=6"]), store), store
+def thrice(ran):
+    return ran("run.iterations=3", "validate.sample_size=6")
 
 
-def test_the_fields_of_iteration_tracking(ran):
-    run, store = ran
+def test_the_fields_of_iteration_tracking(thrice):
+    run, store = thrice
     said = {each: store.load("one", "predictions", each).set_index("item_id") for each in (1, 2, 3)}
     verdicts = store.validations("one")
     judged = {(row.item_id, row.iteration): row for row in verdicts.itertuples()}
@@ -42,8 +39,8 @@ def test_the_fields_of_iteration_tracking(ran):
     assert not verdicts["item_id"].duplicated().any()  # what was validated is never drawn again
 
 
-def test_the_fields_of_the_history(ran):
-    _, store = ran
+def test_the_fields_of_the_history(thrice):
+    _, store = thrice
     history = store.load("one", "history")
     assert [entry["iteration"] for entry in history["iterations"]] == [1, 2, 3]
     counts = [store.load("one", "metrics", each)["category_counts"] for each in (1, 2, 3)]
@@ -60,8 +57,8 @@ def test_the_fields_of_the_history(ran):
     assert all(stage["started_at"] and stage["state"] == "finished" for stage in stages)
 
 
-def test_the_fields_of_the_comparison(ran):
-    run, store = ran
+def test_the_fields_of_the_comparison(thrice):
+    run, store = thrice
     before, after = (store.load("one", "metrics", each) for each in (2, 3))
     found = store.load("one", "comparison", 3)
     assert found | {"timestamp": 0} == workflow.compare(run, store) | {"timestamp": 0}

@@ -20,8 +20,8 @@ def parameters(project):
     return load_parameters("run.yaml")
 
 
-def test_what_people_decided_stands_in_the_final_table_and_says_so(loop, parameters, store):
-    run = loop(parameters, store)
+def test_what_people_decided_stands_in_the_final_table_and_says_so(ran):
+    run, store = ran()
     classified, rows = store.load(run.run_id, "classified"), store.load(run.run_id, "rows")
     judged = rows["item_id"].isin(store.validations(run.run_id)["item_id"])
     assert (classified["decided_by"] == "human").equals(judged)
@@ -48,8 +48,8 @@ def test_a_model_that_changes_its_mind_against_a_person_is_asked_about_again(loo
     assert set(again["item_id"]) <= set(store.validations(run.run_id, 2)["item_id"])
 
 
-def test_history_counts_automatic_and_manual_changes(loop, parameters, store):
-    run = loop(parameters, store)
+def test_history_counts_automatic_and_manual_changes(ran):
+    run, store = ran()
     history = store.load(run.run_id, "history")
     first, second = history["iterations"]
     validations = store.validations(run.run_id, 1)
@@ -58,8 +58,8 @@ def test_history_counts_automatic_and_manual_changes(loop, parameters, store):
     assert [sum(line) for line in zip(*history["category_timeline"].values(), strict=True)] == [24, 24]
 
 
-def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(loop, parameters, store):
-    run = loop(parameters, store)
+def test_two_iterations_are_compared_on_items_that_neither_prompt_was_made_from(ran):
+    run, store = ran()
     paired = store.load(run.run_id, "comparison", 2)["paired"]
     validations = store.validations(run.run_id)
     known = validations[(validations["iteration"] == 1) & (validations["pool"] != "holdout")]

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from workbench.cli import main
-from workbench.parameters import load_parameters
 from workbench.runs import open_store
 
 
@@ -39,9 +38,8 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_every_artifact_of_a_finished_run_is_known_and_as_it_was_written(project, loop, capsys):
-    store = open_store()
-    loop(load_parameters("run.yaml"), store)
+def test_every_artifact_of_a_finished_run_is_known_and_as_it_was_written(ran, capsys):
+    _, store = ran()
     found = states(store)
     assert set(found.values()) == {"ok"}
     folder = store.folder / "one"

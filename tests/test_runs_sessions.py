@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from workbench.errors import StorageError, UsageError
-from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import RunStore, open_store
 
@@ -71,9 +70,8 @@ def test_another_process_can_follow_a_batch(store):
     assert store.batch_pipelines()["status"].tolist() == ["failed"]
 
 
-def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(project, loop):
-    store = open_store()
-    loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(ran):
+    _, store = ran("run.iterations=1")
     batch = store.batch_pipelines().iloc[0]
     facts = store.facts("one", "ingest")
     assert (batch["status"], batch["overall_progress"], batch["total_files"]) == ("completed", 100, 1)

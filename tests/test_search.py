@@ -116,9 +116,8 @@ def test_a_hit_tells_what_was_said_of_it_in_every_iteration(loop, project):
     assert hit["has_improved"] in (True, False, None)
 
 
-def test_what_the_first_search_prepared_is_kept_and_made_anew_when_the_items_change(loop, project):
-    store = open_store()
-    run = loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+def test_what_the_first_search_prepared_is_kept_and_made_anew_when_the_items_change(ran):
+    run, store = ran("run.iterations=1")
     before = workflow.search(run, store, Query("taxi"))
     kept = store.path(run.run_id, "search")
     made = kept.stat().st_mtime_ns

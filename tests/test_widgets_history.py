@@ -12,9 +12,8 @@ from workbench.widgets.history import history, side_by_side
 
 
 @pytest.fixture
-def store(project, loop):
-    store = open_store()
-    loop(load_parameters("run.yaml", ["run.iterations=1"]), store)
+def store(ran):
+    _, store = ran("run.iterations=1")
     store.create(load_parameters("run.yaml", ["run.seed=8"]).to_dict(), run_id="two")
     store.update_manifest("two", pinned=True)
     return store

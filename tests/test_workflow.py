@@ -23,8 +23,8 @@ def parameters(project):
     return load_parameters("run.yaml")
 
 
-def test_two_iterations_leave_every_artifact_of_the_design(loop, parameters, store):
-    run = loop(parameters, store)
+def test_two_iterations_leave_every_artifact_of_the_design(ran):
+    run, _ = ran()
     found = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert {
         "run.json",
@@ -49,8 +49,8 @@ def test_two_iterations_leave_every_artifact_of_the_design(loop, parameters, sto
     assert "iteration_002/refined_prompt.yaml" not in found
 
 
-def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(loop, parameters, store, project):
-    run = loop(parameters, store)
+def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(ran, project):
+    run, store = ran()
     classified = store.load(run.run_id, "classified")
     original = pd.read_csv(project / "expenses.csv", dtype={"Folio": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(classified[list(original)], original, check_dtype=False)
@@ -60,8 +60,8 @@ def test_every_original_row_comes_back_in_order_with_its_columns_unchanged(loop,
     assert classified.loc[~cancelled, "category"].notna().all()
 
 
-def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(loop, parameters, store):
-    run = loop(parameters, store)
+def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(ran):
+    run, store = ran()
     rows = store.load(run.run_id, "rows").dropna(subset="item_id")
     assert rows.groupby("item_id").size().eq(2).all()
     items = store.load(run.run_id, "items")
@@ -69,16 +69,16 @@ def test_rows_that_differ_only_in_spelling_share_one_item_and_its_answer(loop, p
     assert items["amount"].sum() == pytest.approx(rows["Importe"].sum())
 
 
-def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(loop, parameters, store):
-    run = loop(parameters, store)
+def test_items_of_the_dev_and_holdout_pools_never_enter_a_prompt(ran, parameters):
+    run, store = ran()
     pools = store.validations(run.run_id).set_index("item_id")["pool"]
     examples = workflow.prompt_of(run, store, 2).examples
     assert {pools[example.item_id] for example in examples} == {"prompt"}
     assert len(examples) <= parameters.refine.max_examples
 
 
-def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(loop, parameters, store):
-    run = loop(parameters, store)
+def test_the_accuracy_of_an_iteration_leaves_out_what_its_prompt_was_made_from(ran):
+    run, store = ran()
     accuracy = store.load(run.run_id, "metrics", 2)["accuracy"]
     validations = store.validations(run.run_id)
     before = validations[validations["iteration"] == 1]
@@ -120,23 +120,24 @@ def test_an_item_that_reads_like_a_hand_written_example_does_not_measure_its_pro
     )
 
 
-def test_a_validated_item_is_not_drawn_again(loop, parameters, store):
-    run = loop(parameters, store)
+def test_a_validated_item_is_not_drawn_again(ran):
+    run, store = ran()
     first, second = (set(store.load(run.run_id, "sample", iteration)["item_id"]) for iteration in (1, 2))
     assert len(first) == len(second) == 10
     assert first.isdisjoint(second)
 
 
-def test_the_same_parameters_give_the_same_answers(loop, parameters, store):
-    one, two = loop(parameters, store, "one"), loop(parameters, store, "two")
+def test_the_same_parameters_give_the_same_answers(ran, loop, parameters):
+    one, store = ran()
+    two = loop(parameters, store, "two")
     for name in ("predictions", "sample"):
         for iteration in (1, 2):
             frames = [store.load(run.run_id, name, iteration) for run in (one, two)]
             pd.testing.assert_frame_equal(*frames)
 
 
-def test_a_run_can_be_rebuilt_from_its_run_json(loop, parameters, store):
-    run = loop(parameters, store)
+def test_a_run_can_be_rebuilt_from_its_run_json(ran, loop):
+    run, store = ran()
     again = loop(load_parameters(run.folder / "run.json"), store, "rebuilt")
     pd.testing.assert_frame_equal(*[store.load(each.run_id, "classified") for each in (run, again)])
 
@@ -187,8 +188,8 @@ def test_a_run_id_is_not_taken_twice_unless_asked_to_resume(parameters, store):
     assert workflow.start(parameters, store, run_id="one", resume=True).run_id == "one"
 
 
-def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_not(loop, parameters, store):
-    loop(parameters, store)
+def test_going_on_with_other_parameters_is_refused_and_with_more_iterations_is_not(ran, loop):
+    _, store = ran()
     with pytest.raises(ParameterError, match=r"ingest\.pipeline"):
         loop(load_parameters("run.yaml", ["ingest.pipeline=v1"]), store)
     run = loop(load_parameters("run.yaml", ["run.iterations=3"]), store)
@@ -205,8 +206,8 @@ def test_parameters_may_still_change_where_nothing_was_made_from_them(loop, proj
         loop(load_parameters("run.yaml", ["refine.max_examples=4"]), store)
 
 
-def test_export_writes_every_kind_of_file(loop, parameters, store, project):
-    run = loop(parameters, store)
+def test_export_writes_every_kind_of_file(ran, project):
+    run, store = ran()
     for suffix in ("xlsx", "csv", "parquet", "json"):
         path, rows = delivery.export(run, store, project / f"out.{suffix}")
         assert rows == 50

@@ -63,6 +63,8 @@ class Batches:
         self._most_bytes = most_bytes
         self._errors = Counter(errors or {})
         self.files: dict[str, bytes] = {}
+        """Every file there ever was."""
+        self.deleted: list[str] = []
         self.batches: dict[str, Batch] = {}
         self.requests: Counter[str] = Counter()
         """Method and path without ids → how often it was asked for."""
@@ -76,7 +78,7 @@ class Batches:
             self._errors[f"{method} {kind}"] -= 1
             return 500, _error(None, "The server had an error."), {}
         if kind == "files":
-            return self._upload(headers, body) if method == "POST" else (200, self.files[rest[0]].decode(), {})
+            return self._upload(headers, body) if method == "POST" else self._file(method, rest[0])
         if method == "POST":
             return self._create(json.loads(body))
         if not rest:
@@ -93,6 +95,14 @@ class Batches:
         parts = [part.partition(b"\r\n\r\n") for part in body.split(b"--" + boundary)]
         content = next(text[: -len(b"\r\n")] for head, _, text in parts if b'name="file"' in head)
         return 200, self._keep(content), {}
+
+    def _file(self, method: str, file_id: str) -> Answered:
+        if file_id in self.deleted:
+            return 404, _error(None, f"No such File object: {file_id}"), {}
+        if method == "DELETE":
+            self.deleted.append(file_id)
+            return 200, {"id": file_id, "object": "file", "deleted": True}, {}
+        return 200, self.files[file_id].decode(), {}
 
     def _keep(self, content: bytes) -> dict[str, Any]:
         file_id = f"file-{len(self.files) + 1}"

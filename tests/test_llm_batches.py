@@ -71,7 +71,8 @@ def test_a_batch_answers_as_calls_do_in_one_file_at_half_price_and_never_twice()
     with OpenAIServer(batches=Batches()) as server:
         classifier = by_batch(server, cache=cache)
         predictions = classifier.classify(items)
-        assert server.batches.requests == {"POST files": 1, "POST batches": 1, "GET batches": 2, "GET files": 1}
+        asked = {"POST files": 1, "POST batches": 1, "GET batches": 2, "GET files": 1, "DELETE files": 2}
+        assert server.batches.requests == asked
         half = classifier.cost_usd
         again = by_batch(server, cache=cache)
         pd.testing.assert_frame_equal(again.classify(items), predictions)

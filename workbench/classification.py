@@ -103,6 +103,7 @@ def classify_items(
     _begin_anew(parameters, store, run_id, notes.step.iteration)
     cache = _cache(parameters, store, run_id, notes.step.iteration)
     classifier = llm.classifier_of(prompt, provider_of(parameters), limits, cache, memory)
+    classifier.log = store.log(run_id)
     if parameters.classify.keep_raw:
         classifier.on_call = partial(store.append, run_id, "raw_answers", iteration=notes.step.iteration)
     earlier = _spending(store, run_id, notes.step.iteration)

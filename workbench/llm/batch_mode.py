@@ -227,6 +227,15 @@ class BatchClassifier(Classifier):
         if fatal or state.status in _BROKEN_OFF:
             self._report(desk.sheet)
             raise fatal or _broken_off(batch, state, self._api.url)
+        self._tidy_up(batch, state)
+
+    def _tidy_up(self, batch: Batch, state: BatchState) -> None:
+        """Delete at the service what went up and came down: the answers are kept here. It is no fault if that fails."""
+        for file in (batch.file_id, *state.files):
+            try:
+                self._api.delete(file)
+            except ProviderError as error:
+                self.log.warning("file %s of batch %s stays at the service: %s", file, batch.batch_id, error.message)
 
     # --- after an answer
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -97,6 +98,8 @@ class Classifier(Accounts):
 
     on_call: OnCall | None = None
     """Is told of every call that came back, with the raw answer: see `accounts.record_of`."""
+    log = logging.getLogger("workbench.llm")
+    """Is told what went wrong without doing harm."""
 
     def __init__(
         self, prompt: Prompt, provider: Provider, limits: Limits = DEFAULT_LIMITS, cache: AnswerCache | None = None

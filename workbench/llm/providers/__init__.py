@@ -171,6 +171,7 @@ class Batches(Protocol):
     def create(self, file_id: str) -> str: ...  # noqa: D102
     def find(self, file_id: str) -> str | None: ...  # noqa: D102
     def look(self, batch_id: str) -> BatchState: ...  # noqa: D102
+    def delete(self, file_id: str) -> None: ...  # noqa: D102
     def results(self, state: BatchState) -> dict[int, Any]: ...  # noqa: D102
     def read(self, said: Any, request: Request) -> Response: ...  # noqa: D102
 

@@ -28,6 +28,7 @@ _RETRIES = 4
 """By the client, with growing waits; only the making of a batch, which costs money, is not left to it."""
 _PAUSES = (0.5, 4.0)
 """Seconds before a batch that could not be made is looked for, and then made again."""
+_DELETION_SECONDS = 10.0
 _FORMAT_TROUBLE = re.compile(r"response_format|json_schema|json_object|structured output", re.I)
 _ENDED = {"completed", "expired", "cancelled", "failed"}
 _SHOWN_ERRORS = 3
@@ -109,6 +110,11 @@ class OpenAIBatches:
                 if number is not None and (number not in found or (_is_good(said) and not _is_good(found[number]))):
                     found[number] = said
         return found
+
+    def delete(self, file_id: str) -> None:
+        """Delete a file at the service; raises ProviderError where that fails, after one try."""
+        with self._mapped(ProviderError(f"{self.url} cannot delete the file {file_id}.")):
+            self._provider.client.files.delete(file_id, timeout=_DELETION_SECONDS)
 
     def read(self, said: Any, request: Request) -> Response:
         """Read a result as if it were the answer to a call; raises what a call would raise, and Unanswered."""

@@ -12,6 +12,8 @@ RUN    := $(BIN)/python -m
 export PIP_CONSTRAINT := requirements.lock
 export PIP_BUILD_CONSTRAINT := requirements.lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Containers often switch compiled files off; then the kernel of every stage would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lab review bench lock clean help
 .DEFAULT_GOAL := help

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pandas as pd
 import pytest
@@ -142,7 +143,7 @@ def test_an_estimate_needs_no_key_and_a_run_does(priced, monkeypatch, capsys):
     (priced / "run.yaml").write_text(RUN.replace(', base_url: "URL"', ""), encoding="utf-8")
     assert cli.main(["estimate", "run.yaml"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("2 items, 0 of them from kept answers, for nothing\n1 calls to test-model, about ")
+    assert said.startswith("2 items, 0 of them from kept answers, for nothing\n1 call to test-model, about ")
     assert "USD" in said and "MXN (parameters/prices.yaml, 2025-10-01)" in said
     assert cli.main(["run", "run.yaml"]) == 2
     assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
@@ -200,6 +201,32 @@ def test_a_run_stops_at_its_budget_says_what_is_left_and_goes_on_with_more(price
         store.close()
     assert max(server.asked.values()) == 1
     assert os.environ["OPENAI_API_KEY"] == KEY
+
+
+def test_small_sums_are_shown_with_their_digits_and_nothing_is_called_free(priced, monkeypatch, capsys):
+    def said(*command):
+        assert cli.main([*command]) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("WORKBENCH_RUNS", str(priced / "runs"))
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    (priced / "parameters" / "prices.yaml").write_text(PRICES.replace("100", "1").replace("400", "4"), encoding="utf-8")
+    (priced / "expenses.csv").write_text("Concepto\nvinil 1\ntaxi 2\n", encoding="utf-8")
+    (priced / "prompt.yaml").write_text(PROMPT.to_yaml(), encoding="utf-8")
+    with OpenAIServer() as server:
+        (priced / "run.yaml").write_text(RUN.replace("URL", server.url), encoding="utf-8")
+        assert re.search(r"cost: about 0\.000\d+ USD, 0\.0\d+ MXN", said("estimate", "run.yaml"))
+        said("ingest", "run.yaml", "--run-id", "paid")
+        said("classify", "run.yaml", "--run-id", "paid")
+        assert "cost: none" in said("estimate", "run.yaml")  # all answers are kept
+    cost = open_store().load("paid", "spending", 1)["cost_usd"]
+    shown = re.search(r"cost +(0\.000\d+) USD \(1 call, \d+ tokens\)", said("show", "paid"))[1]
+    assert float(shown) == pytest.approx(cost, rel=0.05) and f"  {shown}  " in said("runs")
+    free = ["--set", "classify.provider=lexical", "--set", "classify.model=null", "--set", "classify.base_url=null"]
+    assert said("estimate", "run.yaml", *free).endswith("for nothing\ncost: free\n")
+    said("ingest", "run.yaml", "--run-id", "free", *free)
+    said("classify", "run.yaml", "--run-id", "free", *free)
+    assert "cost            free" in said("show", "free")
 
 
 def test_asking_anew_is_stopped_by_the_budget_and_goes_on_without_asking_twice(priced, monkeypatch):

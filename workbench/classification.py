@@ -17,6 +17,7 @@ from workbench.records import Status
 from workbench.runs import RunStore
 from workbench.settings import find_file, shown
 from workbench.stages import Notes
+from workbench.values import amount_text
 
 _ANEW = "asked_anew_since"
 ASSUMED_LOW = 0.3
@@ -124,8 +125,9 @@ def classify_items(
         done = int((predictions["status"] != Status.PENDING).sum())
         again = f"{classifier.left_again:,} of them still to be asked again"
         left = f"{classifier.left:,} left" if classifier.left else again
+        usd = amount_text(spent(store, run_id))
         raise BudgetReached(
-            f"the budget of {parameters.classify.budget_usd:g} USD is used up: {spent(store, run_id):.4f} USD spent,"
+            f"the budget of {parameters.classify.budget_usd:g} USD is used up: {usd} USD spent,"
             f" {done:,} of {len(predictions):,} items done, {left}.",
             hint=f"raise classify.budget_usd and go on with --run-id {run_id} --resume; what was answered is kept.",
         )

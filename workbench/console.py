@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 import pandas as pd
 
+from workbench.values import amount_text
+
 STAGE_WORDS = {
     "ingest": "read and clean",
     "classify": "classify",
@@ -99,7 +101,7 @@ def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value)
     if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 1e15 else f"{value:g}"
+        return amount_text(value) if abs(value) < 1e15 else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(str(value).split()))
@@ -157,6 +159,7 @@ def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
             ("input", ", ".join(found["inputs"])),
             ("rows", _rows_text(found)),
             ("distinct items", _items_text(found)),
+            *([("cost", _cost_text(found["cost"]))] if found["cost"] else []),
         ]
     )
     lines += _files(found.get("files") or {})
@@ -241,6 +244,14 @@ def _items_text(found: dict[str, Any]) -> str:
     if found["items"] is None:
         return "–"
     return f"{found['items']:,} ({found['efficiency_gain_pct']:.1f} % fewer than rows)"
+
+
+def _cost_text(cost: dict[str, Any]) -> str:
+    if not cost["tokens"] and not cost["usd"]:
+        return "free"
+    price = "unknown, its price is not listed" if cost["usd"] is None else f"{amount_text(cost['usd'])} USD"
+    calls = "1 call" if cost["calls"] == 1 else f"{cost['calls']:,} calls"
+    return f"{price} ({calls}, {cost['tokens']:,} tokens)"
 
 
 def _iteration_line(entry: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -48,6 +49,17 @@ def value_text(value: Any) -> str | None:
     if isinstance(value, datetime.datetime) and value.time() == datetime.time() and value.tzinfo is None:
         return str(value.date())
     return str(value)
+
+
+def amount_text(amount: float) -> str:
+    """Write an amount: two decimals, or two significant digits where these would say nothing.
+
+    >>> [amount_text(amount) for amount in (1234.5, 0.126, 0.0123, 0.0007, 0.0)]
+    ['1,234.50', '0.13', '0.012', '0.0007', '0.00']
+    """
+    if not amount or abs(amount) >= 0.1:
+        return f"{amount:,.2f}"
+    return f"{amount:.{1 - math.floor(math.log10(abs(amount)))}f}".rstrip("0")
 
 
 def coded(df: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:

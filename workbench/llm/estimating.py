@@ -17,6 +17,7 @@ from workbench.llm.prompt import Prompt
 from workbench.llm.providers import Provider, Usage
 from workbench.llm.sheet import Question, Sheet
 from workbench.records import Status
+from workbench.values import amount_text
 
 _LOW_SHARE = 0.2
 """Of the items whose score is not known yet, so many are taken to be asked again in a second pass."""
@@ -57,13 +58,15 @@ class Estimate:
             tokens = f"about {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
             again = f" ({self.calls_again:,} of them ask again)" if self.calls_again else ""
             price = ", in batches at half price" if self.in_batches else ""
-            lines.append(f"{self.calls:,} calls to {self.model}{again}, {tokens}{price}")
+            calls = "1 call" if self.calls == 1 else f"{self.calls:,} calls"
+            lines.append(f"{calls} to {self.model}{again}, {tokens}{price}")
         if self.usd is None:
             lines.append(f"cost: unknown, because {self.prices_file} has no price for {self.model}")
+        elif not self.usd or self.mxn is None:
+            lines.append("cost: free" if self.calls else "cost: none")
         else:
-            lines.append(
-                f"cost: about {self.usd:,.4f} USD, {self.mxn:,.2f} MXN ({self.prices_file}, {self.prices_as_of})"
-            )
+            said = f"about {amount_text(self.usd)} USD, {amount_text(self.mxn)} MXN"
+            lines.append(f"cost: {said} ({self.prices_file}, {self.prices_as_of})")
         if self.judge:
             lines += ["and a second opinion:", *(f"  {line}" for line in str(self.judge).splitlines())]
         return "\n".join(lines)

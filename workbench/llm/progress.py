@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workbench.llm.providers import Usage
+from workbench.values import amount_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Progress:
         parts += [f"{self.seconds_left:,.0f} s left"] if self.seconds_left else []
         tokens = self.usage.input_tokens + self.usage.output_tokens
         parts += [f"{tokens:,} tokens"] if tokens else []
-        parts += [f"{self.cost_usd:.4f} USD"] if self.cost_usd else []
+        parts += [f"{amount_text(self.cost_usd)} USD"] if self.cost_usd else []
         parts += [
             f"{count:,} {word}"
             for count, word in (

@@ -19,11 +19,12 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
 
     Returns:
         `run_id`, `state`, `inputs` (paths), `rows`, `rows_left_out`, `items`, `efficiency_gain_pct`, `files` (how many
-        were read, which failed and why, which are identical), `iterations` (one line each: accuracy with its 95 %
-        interval, confident share, ambiguous rate, examples, seconds), `answers` (to the six questions, of the newest
-        iteration), `decisions` (sentences on who decided) and `next` (pairs of what and where); null = not known yet.
+        were read, which failed and why, which are identical), `cost` (`usd`, `calls`, `tokens`), `iterations` (one
+        line each: accuracy with its 95 % interval, confident share, ambiguous rate, examples, seconds), `answers` (to
+        the six questions, of the newest iteration), `decisions` (sentences on who decided) and `next` (pairs of what
+        and where); null = not known yet.
     """
-    run = store.get(run_id)
+    run, entries = store.get(run_id), iterations(store, run_id)
     read = store.facts(run_id, "ingest") if store.stage_done(run_id, "ingest") else {}
     return {
         "run_id": run_id,
@@ -34,7 +35,8 @@ def summary(store: RunStore, run_id: str) -> dict[str, Any]:
         "items": read.get("deduplicated_rows"),
         "efficiency_gain_pct": read.get("efficiency_gain_pct"),
         "files": read.get("files"),
-        "iterations": [_iteration(entry) for entry in iterations(store, run_id)],
+        "cost": _cost(store, run_id, entries),
+        "iterations": [_iteration(entry) for entry in entries],
         "answers": answers(store, run_id),
         "proposals": proposals(store, run_id),
         "decisions": _decisions(store, run_id),
@@ -50,6 +52,16 @@ def iterations(store: RunStore, run_id: str) -> list[dict[str, Any]]:
 def _iteration(entry: dict[str, Any]) -> dict[str, Any]:
     kept = {key: entry[key] for key in ("iteration", "accuracy", "confident_share", "ambiguous_rate", "examples")}
     return {**kept, "seconds": entry["processing"]["seconds"]}
+
+
+def _cost(store: RunStore, run_id: str, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Sum up what a run has cost: `usd` (null where no price is known), `calls` and `tokens` of what is finished."""
+    numbers = range(1, (store.newest(run_id, "spending") or 0) + 1)
+    spent = [store.load(run_id, "spending", n)["cost_usd"] for n in numbers if store.has(run_id, "spending", n)]
+    if not entries and not spent:
+        return None
+    sums = {name: sum(entry["processing"].get(name) or 0 for entry in entries) for name in ("calls", "tokens")}
+    return {"usd": sum(spent) if spent else None, **sums}
 
 
 def proposals(store: RunStore, run_id: str) -> list[dict[str, Any]]:

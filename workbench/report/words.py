@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.metrics import best_iteration, overall_trend
+from workbench.values import amount_text
 
 WEAKEST_SHOWN = 3
 
@@ -106,7 +107,7 @@ def better_sentences(comparison: Facts) -> list[str]:
     changed, compared = comparison["items_changed"], comparison["items_compared"]
     told.append(f"{changed:,} of {compared:,} items changed their category.")
     if cost["cost_difference"]:
-        told.append(f"It cost {abs(cost['cost_difference']):.4f} USD {_direction(cost['cost_difference'])}.")
+        told.append(f"It cost {amount_text(abs(cost['cost_difference']))} USD {_direction(cost['cost_difference'])}.")
     elif cost["tokens_difference"]:
         told.append(f"It took {abs(cost['tokens_difference']):,.0f} tokens {_direction(cost['tokens_difference'])}.")
     return told

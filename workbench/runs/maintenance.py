@@ -72,7 +72,7 @@ def _orphans(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Remov
     """Folders that hold artifacts, but no run, and runs that have no folder any more."""
     known = set(store.list()["run_id"])
     for folder in sorted(path for path in store.folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        looks_like_a_run = (folder / "ingest").is_dir() or any(folder.glob("iteration_[0-9][0-9][0-9]"))
+        looks_like_a_run = (folder / "ingest").is_dir() or list(folder.glob("iteration_[0-9][0-9][0-9]"))
         is_used = folder.name in known or (folder / FILE).exists() or is_held(folder / LOCK)
         if looks_like_a_run and not is_used and _touched(folder) < oldest:
             yield _throw_away("orphaned folder", folder, dry_run)

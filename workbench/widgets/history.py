@@ -13,6 +13,7 @@ from itables.widget import ITable
 from workbench import workflow
 from workbench.runs import RunStore, open_store
 from workbench.settings import shown
+from workbench.values import amount_text
 from workbench.widgets.background import BackgroundRun
 from workbench.widgets.panel import Panel, button, frame_table, guarded, table
 
@@ -88,7 +89,7 @@ def _line(run: dict[Any, Any], files: Any) -> list[str]:
     interval = _percent(run["accuracy_low"]) and f"{_percent(run['accuracy_low'])} to {_percent(run['accuracy_high'])}"
     state = str(run["state"]).replace("_", " ") + (" (pinned)" if run["pinned"] else "")
     counts = [_count(value) for value in (run["iteration"], files, run["rows"], run["items"])]
-    cost = "" if run["cost_usd"] != run["cost_usd"] else f"{run['cost_usd']:.4f}"
+    cost = "" if run["cost_usd"] != run["cost_usd"] else amount_text(run["cost_usd"])
     made = f"{run['created_at']:%Y-%m-%d %H:%M}"
     return [run["run_id"], state, *counts, _percent(run["accuracy"]), interval, cost, made]
 

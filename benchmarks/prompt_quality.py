@@ -119,7 +119,9 @@ def measure(case: Case, seed: int, options: argparse.Namespace) -> dict[str, flo
     judged, others = case.items.iloc[order[:size]], case.items.iloc[order[size:]]
     others = others[~near_any(list(others["text"]), list(judged["text"]))].head(options.items)
     verdicts = verdicts_of(case, judged)
-    ours = refine_prompt(case.prompt, verdicts, max_examples=10_000, max_tokens=options.tokens)
+    ours = refine_prompt(
+        case.prompt, verdicts, max_examples=10_000, max_tokens=options.tokens, to_classify=list(others["text"])
+    )
     prompts = {
         "before": case.prompt,
         "ours": ours.prompt,

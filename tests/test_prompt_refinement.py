@@ -164,6 +164,21 @@ def test_what_the_prompt_gets_right_anyway_is_left_out_but_for_rare_categories_a
     assert Counter(each.category for each in refined.prompt.examples) == {"Pop": 3, "Viajes": 1, "Otros": 1}
 
 
+def test_the_examples_are_typical_of_what_is_still_to_be_classified() -> None:
+    judged = [verdict(text, "Otros", "Pop") for text in ("mampara de cristal", "vinil impreso", "caballete de madera")]
+    for theirs, expected in (("vinil para vitrina {}", "vinil impreso"), ("caballete {}", "caballete de madera")):
+        waiting = [theirs.format(number) for number in range(30)]
+        assert texts_of(refine(*judged, max_examples=1, to_classify=waiting)) == [expected]
+
+
+def test_confused_items_take_at_most_half_so_that_what_is_typical_has_room() -> None:
+    wrong = [verdict(f"{first} {second}", "Otros", "Pop") for first in WORDS for second in WORDS[:4] if first != second]
+    right = [verdict("vuelo a cancun", "Viajes"), verdict("torta de jamon", "Comida")]
+    refined = refine(*wrong, *right, max_tokens=150)
+    assert {"Viajes", "Comida"} <= {example.category for example in refined.prompt.examples}
+    assert refined.tokens <= 150
+
+
 def test_a_note_comes_along_shortened() -> None:
     refined = refine(verdict("vinil", "Viajes", "Pop", user_notes="  es material\nde tienda " + "y mas " * 60))
     [example] = refined.prompt.examples

@@ -28,7 +28,8 @@ def refine(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     options, prompt = parameters.refine, prompt_of(notes.run, store, iteration)
     verdicts = store.validations(run_id)
-    verdicts = verdicts.assign(text=verdicts["item_id"].map(texts_of(store, run_id)))
+    texts = texts_of(store, run_id)
+    verdicts = verdicts.assign(text=verdicts["item_id"].map(texts))
     written, fault = _written_rules(notes, prompt, verdicts, parameters)
     refinement = llm.refine_prompt(
         prompt,
@@ -38,6 +39,7 @@ def refine(notes: Notes, parameters: Parameters) -> None:
         additional_examples=options.additional_examples,
         written_rules=written,
         selection=llm.Selection(options.accept, options.strike),
+        to_classify=texts[~texts.index.isin(verdicts["item_id"])].tolist(),
     )
     if options.accept != "none" and iteration + 1 >= parameters.run.iterations:  # later refinements may propose more
         check_ids(options, _ids(notes.run, store) | {each.proposal_id for each, _ in refinement.proposals})

@@ -1,14 +1,15 @@
 """Choose which judged items become examples in a prompt.
 
-1. Pairs of categories that were confused, the most frequent first: an item that was taken for the wrong category, and
-   beside it the most similar item that does belong there, so that the prompt shows both sides of the border.
+1. Pairs of categories that were confused, the most frequent first, until half of what may be chosen is used: an item
+   that was taken for the wrong category, and beside it the most similar item that does belong there, so that the prompt
+   shows both sides of the border. A prompt of border cases only does not show what is typical.
 2. Categories that have no example yet, the rarest first.
-3. More of the confused items, pair by pair, until they are half of what may be chosen: a prompt of border cases only
-   does not show what is typical.
-4. What remains, for the category with the fewest examples, always the text that is least like those chosen. An item
-   that the prompt got right without it says nothing new: only a category with fewer than three examples gets it.
+3. What remains goes to what is typical. An item that the prompt got right without it says nothing new: only a category
+   with fewer than three examples gets it.
 
-No two examples of a category are nearly the same text. The same candidates, in any order, give the same choice.
+Of several items that would do, the one is taken that brings the texts to be classified nearest to the examples for its
+tokens (greedy facility location, Lin and Bilmes 2011). No two examples of a category are nearly the same text. The same
+candidates, in any order, give the same choice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from workbench.likeness import NEARLY_THE_SAME, gram_vectors
+from workbench.likeness import NEARLY_THE_SAME, gram_vectors, likeness
 from workbench.llm.prompt import Example, fold
 
 Pair = tuple[str, str]
@@ -31,6 +32,8 @@ Pair = tuple[str, str]
 ENOUGH = 3
 """With so many examples a category is covered: what the prompt gets right anyway says nothing new of it."""
 
+LISTENED_TO = 2_000
+"""Texts to be classified that are looked at: so many, taken evenly, say what is typical of all."""
 _BYTES_PER_TOKEN = 3.5
 _TOKENS_AROUND = 6
 """What the dash, quotes and arrow of an example cost."""
@@ -97,32 +100,45 @@ class Choice(NamedTuple):
 
 
 def choose(
-    own: Sequence[Example], candidates: Sequence[Candidate], pairs: Sequence[Pair], bounds: Bounds
+    own: Sequence[Example],
+    candidates: Sequence[Candidate],
+    pairs: Sequence[Pair],
+    bounds: Bounds,
+    to_classify: Sequence[str] = (),
 ) -> list[Choice]:
     """Give the candidates that become examples beside a person's `own`, in the order in which they were chosen.
 
-    `pairs` are the confused categories, the most important first.
+    Args:
+        own: examples that stay in any case.
+        candidates: judged items.
+        pairs: the confused categories, the most important first.
+        bounds: how much may be chosen.
+        to_classify: texts without a verdict; where there are none, the candidates stand for them.
     """
     ranked = sorted(candidates, key=lambda candidate: (-candidate.n_rows, candidate.text, candidate.item_id))
-    return _Choice(own, ranked, bounds).choose(pairs) if ranked else []
+    return _Choice(own, ranked, bounds, to_classify).choose(pairs) if ranked else []
 
 
 class _Choice:
     """Chooses among candidates, one after the other, within the bounds."""
 
-    def __init__(self, own: Sequence[Example], candidates: Sequence[Candidate], bounds: Bounds) -> None:
+    def __init__(
+        self, own: Sequence[Example], candidates: Sequence[Candidate], bounds: Bounds, to_classify: Sequence[str]
+    ) -> None:
         self._candidates = candidates
         self._costs = np.array([candidate.tokens for candidate in candidates])
+        self._bounds = bounds
         self._left = bounds.examples
-        self._most_wrong = bounds.examples / 2
-        self._wrong = 0
         self._tokens_left = bounds.tokens
         self._chosen: list[Choice] = []
         texts = [*(candidate.text for candidate in candidates), *(example.text for example in own)]
         self._grams, self._folded = gram_vectors(texts), [fold(text) for text in texts]
+        listened = to_classify[:: max(1, -(-len(to_classify) // LISTENED_TO))] or texts[: len(candidates)]
+        self._nearness = np.array(list(likeness(listened, texts)))
+        """Of each text to be classified to each candidate, then to each own example."""
+        self._reached = self._nearness[:, len(candidates) :].max(axis=1, initial=0)
+        """Of each text to be classified to the nearest example."""
         self._open = self._costs <= self._tokens_left
-        self._likeness = np.zeros(len(candidates))
-        """Of each candidate to the most similar example chosen so far, of any category."""
         self._number_of = Counter(example.category for example in own)
         for position, example in enumerate(own, start=len(candidates)):
             self._close_to(position, example.category)
@@ -137,13 +153,17 @@ class _Choice:
 
     def _wishes(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         """Yield candidates by importance; each is taken before the next is sought."""
-        yield from self._one_round(pairs)
+        while self._half_is_left() and any(self._open_of(pair) for pair in pairs):
+            for pair in pairs:
+                if self._half_is_left():
+                    yield from self._both_sides(pair)
         yield from self._missing_categories()
-        while self._wrong < self._most_wrong and any(self._open_of(pair) for pair in pairs):
-            yield from self._one_round(pairs)
-        while remaining := {self._candidates[place].category for place in self._telling()}:
-            category = min(remaining, key=lambda name: (self._number_of[name], name))
-            yield self._least_alike(self._open_in(category)), f"shows what else belongs to '{category}'"
+        while telling := self._telling():
+            place = self._most_typical(telling)
+            yield place, f"is typical of what else belongs to '{self._candidates[place].category}'"
+
+    def _half_is_left(self) -> bool:
+        return 2 * self._left > self._bounds.examples and 2 * self._tokens_left > self._bounds.tokens
 
     def _telling(self) -> list[int]:
         """Close what is redundant, and give the rest."""
@@ -152,13 +172,11 @@ class _Choice:
             self._open[place] = candidate.was_wrong or self._number_of[candidate.category] < ENOUGH
         return self._open_places()
 
-    def _one_round(self, pairs: Sequence[Pair]) -> Iterator[tuple[int, str]]:
-        """Yield, for each confused pair, an item that was confused, then its counterpart."""
-        for predicted, true in pairs:
-            confused = self._open_of((predicted, true))
-            if not confused:
-                continue
-            place = self._least_alike(confused)
+    def _both_sides(self, pair: Pair) -> Iterator[tuple[int, str]]:
+        """Yield an item of a confused pair that was confused, then its counterpart."""
+        predicted, _ = pair
+        if confused := self._open_of(pair):
+            place = self._most_typical(confused)
             yield place, f"was taken for '{predicted}'"
             if counterparts := self._open_in(predicted):
                 text = self._candidates[place].text
@@ -170,24 +188,22 @@ class _Choice:
         for category in sorted(sizes, key=lambda name: (sizes[name], name)):
             places = self._open_in(category)
             if places and not self._number_of[category]:
-                yield self._least_alike(places), f"'{category}' had no example"
+                yield self._most_typical(places), f"'{category}' had no example"
 
     def _take(self, place: int, why: str) -> None:
         category = self._candidates[place].category
-        self._wrong += self._candidates[place].was_wrong
         self._left -= 1
         self._tokens_left -= int(self._costs[place])
         self._open[place] = False
         self._open &= self._costs <= self._tokens_left
         self._chosen.append(Choice(self._candidates[place], why))
         self._number_of[category] += 1
+        self._reached = np.maximum(self._reached, self._nearness[:, place])
         self._close_to(place, category)
 
     def _close_to(self, position: int, category: str) -> None:
-        """Note how like the candidates are to an example, and close those that say nearly the same."""
-        likeness = self._likeness_to(position)
-        self._likeness = np.maximum(self._likeness, likeness)
-        for place in map(int, np.flatnonzero(likeness >= NEARLY_THE_SAME)):
+        """Close the candidates that say nearly the same as an example."""
+        for place in map(int, np.flatnonzero(self._likeness_to(position) >= NEARLY_THE_SAME)):
             if self._is_of(place, category) or self._folded[place] == self._folded[position]:
                 self._open[place] = False
 
@@ -212,8 +228,10 @@ class _Choice:
     def _is_of(self, place: int, category: str) -> bool:
         return self._candidates[place].category == category
 
-    def _least_alike(self, places: Sequence[int]) -> int:
-        return min(places, key=lambda place: (round(float(self._likeness[place]), 9), place))
+    def _most_typical(self, places: Sequence[int]) -> int:
+        """Give the candidate that brings the texts to be classified nearest to the examples, per token."""
+        gains = np.maximum(self._nearness[:, places] - self._reached[:, np.newaxis], 0).sum(axis=0)
+        return places[int(np.argmax(np.round(gains / self._costs[places], 9)))]
 
     def _most_like(self, place: int, places: Sequence[int]) -> int:
         likeness = self._likeness_to(place)

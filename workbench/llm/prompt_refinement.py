@@ -69,6 +69,8 @@ class Wishes:
     written_rules: Sequence[Proposal] = ()
     """Rules from elsewhere; each takes the place of the one from words for the same pair."""
     selection: Selection = EVERYTHING
+    to_classify: Sequence[str] = ()
+    """Texts without a verdict: examples are taken that are typical of them."""
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ def refine_prompt(
         return _unchanged(prompt, lessons)
     rules = _rules(lessons, wishes)
     bounds = Bounds(wishes.max_examples, wishes.max_tokens - sum(rule.tokens for rule in rules))
-    chosen = choose(own, lessons.candidates, lessons.ordered_pairs, bounds)
+    chosen = choose(own, lessons.candidates, lessons.ordered_pairs, bounds, wishes.to_classify)
     proposals = [*(rule for rule in rules if rule.text not in prompt.rules), *_new_examples(prompt, chosen)]
     told = [(each, wishes.selection.takes(each.proposal_id)) for each in proposals]
     refused = {each.proposal_id for each, taken in told if not taken} | set(wishes.selection.strike)

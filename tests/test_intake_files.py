@@ -101,6 +101,18 @@ def test_a_bad_file_is_reported_and_does_not_stop_the_others(folder):
     assert json.loads((folder / "runs" / "one" / "run.json").read_text())["stages"][0]["facts"]["files"]["failed"] == 2
 
 
+def test_lines_that_were_left_out_are_told_of_where_the_run_is_told_of(folder):
+    with (folder / "in" / "norte" / "b.jsonl").open("a") as file:
+        file.write('\n{"Concepto": "cut o')
+    for run_id, files in {"one": "in", "two": "in/norte/b.jsonl"}.items():
+        store, _, rows, facts = ingest(f"ingest.input=[{files}]", run_id=run_id)
+        ((name, (note,)),) = facts["files"]["notes"].items()
+        assert name.endswith("b.jsonl") and note.startswith("lines that hold no whole record, left out: 1 (line 3: ")
+        assert (rows["source_file"] == name).sum() == 2
+        assert store.load(run_id, "files").set_index("name").at[name, "reason"] == note
+        assert f"{name}: lines that hold no" in console.summary(report.summary(store, run_id))
+
+
 def test_a_bad_file_stops_the_run_where_that_is_wanted_and_where_nothing_else_is_there(folder):
     (folder / "in" / "other.csv").write_text("Texto\nTaxi\n")
     with pytest.raises(ColumnNotFound, match=r"other\.csv"):

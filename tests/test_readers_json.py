@@ -128,6 +128,26 @@ def test_broken_lines_are_all_named_at_once(tmp_path):
     assert "line 5: " in caught.value.message
 
 
+def test_a_few_broken_lines_are_left_out_counted_and_named(tmp_path):
+    whole = [b'{"a":%d}\n' % number for number in range(20)]
+    whole[3], whole[7] = b'{"a":\n', b"[1]\n"
+    path = write(tmp_path, b"".join(whole) + b'{"a": 20, "b": "cut o', "ventas.jsonl")
+    table = read(path)
+    assert table["a"].tolist() == [number for number in range(20) if number not in (3, 7)]
+    assert list(table) == ["a"]
+    pd.testing.assert_frame_equal(pd.concat(batches(path, rows=4)), table)
+    (note,) = inspect_files(path).files[0].notes
+    assert note.startswith("lines that hold no whole record, left out: 3 (line 4: ")
+    assert "line 8: a list is not a record; line 21: " in note and note.endswith("; the file ends in it)")
+
+
+def test_broken_lines_by_the_thousand_are_counted_and_only_the_first_are_named(tmp_path):
+    path = write(tmp_path, b'{"a":1}\nx\n{"a":2}\n' * 5_000, "ventas.jsonl")
+    assert len(read(path)) == 10_000
+    (note,) = inspect_files(path).files[0].notes
+    assert "left out: 5,000 (line 2: " in note and "line 14: " in note and "; and 4,995 more)" in note
+
+
 def test_many_broken_lines_are_counted(tmp_path):
     with pytest.raises(ReadError, match="and 15 more"):
         read(write(tmp_path, b"x\n" * 20, "ventas.jsonl"))

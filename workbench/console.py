@@ -148,6 +148,7 @@ def _files(files: dict[str, Any]) -> list[str]:
         else []
     )
     lines += [_wrapped(f"{each['name']} failed: {each['reason']}") for each in files.get("failures", [])]
+    lines += [_wrapped(f"{name}: {note}") for name, notes in files.get("notes", {}).items() for note in notes]
     return lines + [_wrapped(f"the same file twice: {', '.join(names)}") for names in files.get("identical", [])]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import pandas as pd
@@ -63,6 +63,7 @@ class FileList:
         self._passed_over = found.passed_over
         self._hashes: dict[str, str] = {}
         self._rows: dict[str, int] = {}
+        self._notes: dict[str, list[str]] = {}
 
     @property
     def is_one_table(self) -> bool:
@@ -75,9 +76,11 @@ class FileList:
         if self._options.on_error == "stop":
             raise fault.error
 
-    def read(self, source: Source, rows: int) -> None:
-        """Note that a file was read."""
+    def read(self, source: Source, rows: int, notes: Sequence[str] = ()) -> None:
+        """Note that a file was read, and what its reader has to say of it."""
         self._rows[source.name] = rows
+        if notes:
+            self._notes[source.name] = list(notes)
 
     def start_hashing(self, source: Source) -> Future[str]:
         """Work the SHA-256 of a file out while it is read."""
@@ -126,7 +129,8 @@ class FileList:
     def table(self) -> pd.DataFrame:
         """List every file: name, kind, bytes, rows, state, reason, sha256.
 
-        A state is read, kept (an earlier run had read it), failed, excluded or passed over.
+        A state is read, kept (an earlier run had read it), failed, excluded or passed over. The reason of a file that
+        was read is what its reader has to say of it, such as lines that it left out.
         """
         reasons = {fault.name: str(fault.error) for fault in self.faults}
         rows: list[tuple[Any, ...]] = []
@@ -134,7 +138,8 @@ class FileList:
             sha = self._hashes.get(source.name)
             state = "failed" if source.name in reasons else "kept" if sha in self.kept else "read"
             count = self._rows.get(source.name)
-            rows.append((source.name, source.kind, source.size, count, state, reasons.pop(source.name, None), sha))
+            reason = reasons.pop(source.name, None) or "; ".join(self._notes.get(source.name, [])) or None
+            rows.append((source.name, source.kind, source.size, count, state, reason, sha))
         rows += [(name, None, None, None, "failed", reason, None) for name, reason in reasons.items()]
         rows += [(name, None, None, None, "excluded", "ingest.exclude", None) for name in self.excluded()]
         rows += [(name, None, None, None, "passed over", "no format claims it", None) for name in self._passed_over]
@@ -156,6 +161,7 @@ class FileList:
         return counted | {
             "failed": len(self.faults),
             "failures": failed,
+            "notes": dict(islice(self._notes.items(), SHOWN)),
             "excluded": self.excluded()[:SHOWN],
             "identical": self.identical()[:SHOWN],
         }

@@ -72,7 +72,7 @@ class Intake:
             yield frame
             meter.show(prepared.bytes_done, counts.rows)
         part = counts.facts([(hashing.result(), source)])
-        self.files.read(source, counts.rows)
+        self.files.read(source, counts.rows, part["schema"]["notes"])
         self._used = [part | {"schema": part["schema"] | {"path": source.name if source.members else source.path}}]
 
     def _several(self, meter: Meter) -> Iterator[pd.DataFrame]:
@@ -124,7 +124,7 @@ class Intake:
         places = []
         for sha, source in hashed:
             if sha in where:
-                self.files.read(source, where[sha].rows)
+                self.files.read(source, where[sha].rows, made[where[sha].part]["schema"]["notes"])
                 places.append(replace(where[sha], name=source.name))
         return places
 

@@ -110,7 +110,9 @@ def _blocks(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield block
 
 
-def _scan_of(path: Path, name: str, file: TextFile, survey: _Survey, records: Records) -> Scan:
+def _scan_of(
+    path: Path, name: str, file: TextFile, survey: _Survey, records: Records, notes: Sequence[str] = ()
+) -> Scan:
     if not survey.rows:
         raise no_rows(path) if survey.fields else ReadError(f"{path.name} holds no records.", hint=EXPECTED)
     columns = survey.columns()
@@ -122,7 +124,7 @@ def _scan_of(path: Path, name: str, file: TextFile, survey: _Survey, records: Re
         tables=lambda: _tables(path, records, columns),
         encoding=file.encoding,
         nul_bytes=file.nul_bytes,
-        notes=file.notes,
+        notes=(*file.notes, *notes),
     )
 
 
@@ -136,36 +138,50 @@ def _array(block: Sequence[Record], column: Column) -> pa.Array:
     return make_array([record.get(str(column.source)) for record in block], column.kind, value_text)
 
 
+@dataclass(slots=True)
+class _Broken:
+    """The lines that hold no record: how many, and what is wrong with the first ones."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, number: int, fault: str) -> None:
+        self.count += 1
+        if self.count <= SHOWN_FAULTS:
+            self.first.append(f"line {number}: {fault}")
+
+    def __str__(self) -> str:
+        more = f"; and {self.count - SHOWN_FAULTS:,} more" if self.count > SHOWN_FAULTS else ""
+        return f"{'; '.join(self.first)}{more}"
+
+
 def scan_jsonl(path: Path, options: Options) -> Scan:
-    """Go through a file with one JSON record per line; raises ReadError that names the broken lines."""
+    """Go through a file with one JSON record per line; lines that hold none are left out, and named in the notes.
+
+    Raises ReadError that names them where they are not fewer than the whole ones: then it is another kind of file.
+    """
     refuse_binary(path)
     with border(path):
         file = open_text(path, options.encoding)
-        survey, faults = _Survey(), list[str]()
-        for block in _blocks(_lines(file, faults)):
+        survey, broken = _Survey(), _Broken()
+        for block in _blocks(_lines(file, broken)):
             survey.see(block)
-        if faults:
-            raise _broken(path, faults)
-        return _scan_of(path, "jsonl", file, survey, lambda: _lines(file, []))
+        if broken.count and broken.count >= survey.rows:
+            raise ReadError(f"{path.name}, {broken}.", hint="every line needs one whole record: {…}.")
+        notes = [f"lines that hold no whole record, left out: {broken.count:,} ({broken})"] if broken.count else []
+        return _scan_of(path, "jsonl", file, survey, lambda: _lines(file, _Broken()), notes)
 
 
-def _lines(file: TextFile, faults: list[str]) -> Iterator[Record]:
-    """Give the records; puts the lines that are none into `faults`."""
+def _lines(file: TextFile, broken: _Broken) -> Iterator[Record]:
+    """Give the records; notes the lines that are none."""
     with file.utf8() as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 record, fault = _parse(line)
-                if fault:
-                    faults.append(f"line {number}: {fault}")
-                else:
+                if fault is None:
                     yield record
-
-
-def _broken(path: Path, faults: list[str]) -> ReadError:
-    more = f"; and {len(faults) - SHOWN_FAULTS:,} more" if len(faults) > SHOWN_FAULTS else ""
-    return ReadError(
-        f"{path.name}, {'; '.join(faults[:SHOWN_FAULTS])}{more}.", hint="every line needs one whole record: {…}."
-    )
+                else:
+                    broken.add(number, fault if line.endswith(b"\n") else f"{fault}; the file ends in it")
 
 
 def _parse(line: bytes) -> tuple[Record, str | None]:

@@ -65,21 +65,51 @@ def test_leftovers_orphans_sessions_and_old_schemas_go_and_a_dry_run_only_names_
     (tmp_path / "wbabcdefgh").mkdir()
     (tmp_path / "wbabcdefgh" / "kernel.log").write_text("")
     age_of(tmp_path / "wbabcdefgh")
+    for name, days in {"workbench-abcdefgh": 30, "workbench-12345678": 0, "workbench-mine-own": 30}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ventas.csv").write_text("unpacked")
+        age_of(tmp_path / name, days)
     session = store.sessions().create()
     store.sessions().create()
     with store._database.write() as transaction:
         past = "2026-01-01T00:00:00.000000+00:00"
         transaction.update("sessions", {"expires_at": past}, session_id=session.session_id)
         transaction.upsert("schema_cache", [{"key": "k", "schema": "{}", "saved_at": past}])
-    expected = ["cached schema", "expired session", "orphaned folder", "temporary file", "temporary file"]
+    expected = ["cached schema", "expired session", "orphaned folder", *["temporary file"] * 3]
     would = clean(store, WEEK, dry_run=True)
     assert [kind for kind, _ in kinds(would)] == expected
     assert kinds(clean(store, WEEK, dry_run=True)) == kinds(would)
     assert kinds(clean(store, WEEK)) == kinds(would)
     assert clean(store, WEEK) == []
     assert not (store.folder / "lost").exists() and not (tmp_path / "wbabcdefgh").exists()
+    assert sorted(path.name for path in tmp_path.glob("workbench-*")) == ["workbench-12345678", "workbench-mine-own"]
     assert (store.folder / "fresh").is_dir() and store.exists("one")
     assert len(store.sessions().living()) == 1
+
+
+def test_prepared_parts_that_no_run_used_for_so_long_go_but_never_while_a_run_is_at_work(store, capsys):
+    parts = store.parts("cafe")
+    for name in ("old", "used", "half"):
+        with parts.writer(name, {"sources": []}) as writer:
+            writer.write(pd.DataFrame({"a": range(1000)}))
+    (parts.folder / "half.json").unlink()
+    age_of(parts.folder)
+    parts.touch("used")
+    program = "from workbench.runs.maintenance import *; from workbench.runs.artifacts import partial_path\n"
+    program += "partial_path(Path(sys.argv[1])).write_text('half')"
+    subprocess.run([sys.executable, "-c", f"import sys; {program}", str(parts.folder / "cut.parquet")], check=True)
+    store.create({}, run_id="one")
+    with store.lock("one"):
+        assert kinds(clean(store, WEEK, dry_run=True)) == [("temporary file", next(parts.folder.glob(".*")).name)]
+    size = sum(path.stat().st_size for path in parts.folder.iterdir() if path.stem in ("old", "half", ".cut"))
+    capsys.readouterr()
+    assert main(["clean", "--dry-run", "--json"]) == 0
+    would = json.loads(capsys.readouterr().out)
+    assert [each["kind"] for each in would] == ["temporary file", "prepared part", "prepared part"]
+    assert would[1]["bytes"] + would[2]["bytes"] == size > 0 and set(parts.all()) == {"old", "used"}
+    assert main(["clean"]) == 0
+    assert sorted(path.name for path in parts.folder.iterdir()) == ["used.json", "used.parquet"]
+    assert len(parts.read("used")) == 1000
 
 
 def test_a_run_without_its_manifest_is_no_orphan_as_long_as_the_database_knows_it(store):

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,15 @@ from typing import NamedTuple
 from workbench.errors import RunLocked, UsageError
 from workbench.records import RunState
 from workbench.runs.artifacts import leftovers, remove
-from workbench.runs.locks import LOCK, is_held
+from workbench.runs.locks import LOCK, STAGE_LOCK, is_held
 from workbench.runs.manifest import FILE
 from workbench.runs.store import RunStore
 
 CLOSED = (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED, RunState.CREATED)
 """Runs in another state are open: somebody works on them, or is expected to."""
+
+_READING = timedelta(days=1)
+"""What was unpacked may be read for so long."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REMOVED = ".removed-"
@@ -31,7 +35,7 @@ class Removal(NamedTuple):
     """Something that is thrown away, or would be."""
 
     kind: str
-    """temporary file, orphaned folder, orphaned rows, expired session, cached schema or run."""
+    """temporary file, orphaned folder, orphaned rows, expired session, cached schema, prepared part or run."""
     what: str
     bytes: int
 
@@ -52,19 +56,23 @@ def clean(store: RunStore, older_than: timedelta, *, runs: bool = False, dry_run
     """Throw away what is old and of no use any more; gives what was thrown away, or with `dry_run` what would be.
 
     Temporary files of processes that are gone, folders and rows of runs that never came to be or are gone, sessions
-    that have ended, cached schemas; with `runs` also whole runs that are closed, not pinned and untouched for so long.
+    that have ended, cached schemas, prepared parts of inputs; with `runs` also whole runs that are closed, not pinned
+    and untouched for so long.
     """
     oldest = datetime.now(UTC) - older_than
-    found = [*_temporary(store, oldest, dry_run), *_orphans(store, oldest, dry_run), *_rows(store, oldest, dry_run)]
-    return [*found, *(_old_runs(store, oldest, dry_run) if runs else [])]
+    kinds = (_temporary, _orphans, _rows, _parts, *([_old_runs] if runs else []))
+    return [removal for find in kinds for removal in find(store, oldest, dry_run)]
 
 
 def _temporary(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Removal]:
-    """Half-written files of killed processes, and the folders of their kernels."""
+    """Half-written files of killed processes, and the folders of their kernels and of what they unpacked."""
     notebooks = [path for path in store.folder.glob("*/*/.*.tmp") if _NOTEBOOK.match(path.name)]
     removed = [path for path in store.folder.glob(f"{_REMOVED}*") if path.is_dir()]
-    kernels = [log.parent for log in Path(os.environ.get("TMPDIR") or tempfile.gettempdir()).glob("wb????????/kernel.log")]
-    for path in [*leftovers(store.folder), *[each for each in [*notebooks, *kernels] if _touched(each) < oldest], *removed]:
+    scratch = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+    kernels = [log.parent for log in scratch.glob("wb????????/kernel.log")]
+    unpacked = [path for path in scratch.glob("workbench-" + 8 * "[a-z0-9_]") if _touched(path) < datetime.now(UTC) - _READING]
+    old = [path for path in (*notebooks, *kernels, *unpacked) if _touched(path) < oldest]
+    for path in [*leftovers(store.folder), *old, *removed]:
         yield _throw_away("temporary file", path, dry_run)
 
 
@@ -89,6 +97,18 @@ def _rows(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Removal]
         yield Removal("expired session", session.session_id, 0)
     for key, size in store.old_schemas(oldest, forget=not dry_run):
         yield Removal("cached schema", key, size)
+
+
+def _parts(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Removal]:
+    """Parts that no ingest has used since; none while a run is at work, which may be about to read them."""
+    if any(is_held(folder / lock) for folder in store.folder.iterdir() for lock in (LOCK, STAGE_LOCK)):
+        return
+    parts = defaultdict[Path, list[Path]](list)
+    for path in sorted(store.folder.glob(".cache/parts/*/[!.]*")):  # the JSON first: without it, a part is none
+        parts[path.with_suffix("")].append(path)
+    for name, paths in parts.items():
+        if all(_touched(path) < oldest for path in paths):
+            yield Removal("prepared part", str(name), sum(_throw_away("", path, dry_run).bytes for path in paths))
 
 
 def _old_runs(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Removal]:

@@ -20,7 +20,7 @@ HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=2</script>"
 SECONDS = 60
 
 
-def write_project(folder, prompt):
+def write_project(folder, prompt, sample=200):
     """144 different lines, nine nearly the same, and one that would like to be HTML."""
     (folder / "prompt.yaml").write_text(prompt, encoding="utf-8")
     lines = [f"{thing} {place}" for place in PLACES for thing in THINGS] + [f"TONER FOLIO 12{n}4" for n in range(9)]
@@ -31,7 +31,7 @@ def write_project(folder, prompt):
         "run: {name: small, iterations: 1}\n"
         "ingest: {input: expenses.csv, columns: [Concepto], amount_column: Importe}\n"
         "classify: {prompt: prompt.yaml}\n"
-        "validate: {sample_size: 200}\n",
+        f"validate: {{sample_size: {sample}}}\n",
         encoding="utf-8",
     )
 

@@ -207,7 +207,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, browser, request):
-    """A review of the small project, served to the NAMES of a test module."""
+    """A review of the small project, served to the NAMES of a test module, of SAMPLE items where it says so."""
     from browsing import Served, reviewed_run, write_project
 
     folder = tmp_path_factory.mktemp("review")
@@ -215,7 +215,7 @@ def served(tmp_path_factory, browser, request):
         patch.chdir(folder)
         patch.delenv("WORKBENCH_DATABASE_URL", raising=False)
         patch.delenv("WORKBENCH_LANG", raising=False)
-        write_project(folder, PROMPT)
+        write_project(folder, PROMPT, getattr(request.module, "SAMPLE", 200))
         run, store = reviewed_run(folder)
         with store:
             served = Served(run, store, request.module.NAMES)

@@ -6,11 +6,13 @@ import os
 import pytest
 from browsing import Wire, through, until
 
+from workbench import reviewing
 from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva")
+SAMPLE = 40
 
 
 def pids(served):
@@ -80,3 +82,19 @@ def test_a_decision_that_cannot_be_stored_is_tried_three_times_and_then_told_to_
     assert len(logged) == TRIES
     assert logged[-1]["code"] in told
     assert "given up" in logged[-1]["message"] and "'Nada'" in logged[-1]["sent"]
+
+
+def test_an_item_outside_the_sample_shows_the_rows_behind_it_once_it_is_opened(served, visit):
+    eva = visit("Eva")
+    eva.page.keyboard.press("f")
+    eva.page.fill("form[role=search] input", "playera")
+    eva.page.keyboard.press("Enter")
+    eva.page.click(".hit:not(:has-text('en la muestra')) >> nth=0 >> text=Abrir en la cola")
+    eva.page.wait_for_selector("article.item >> text=Buscando los renglones originales")
+    eva.page.keyboard.press("n")
+    eva.page.keyboard.type("sigo escribiendo")
+    reviewing.lay_out_seen(served.run, served.store, 1)
+    eva.page.wait_for_selector("article.item .rows table")
+    assert "PLAYERA" in eva.page.inner_text(".rows") and "Emisor" in eva.page.inner_text(".rows")
+    assert eva.page.input_value(".note textarea") == "sigo escribiendo"
+    assert served.store.decisions("one", 1).without_rows() == set()

@@ -145,6 +145,14 @@ def _rows_behind(store: RunStore, run_id: str, asked: set[str]) -> dict[str, dic
     return found
 
 
+def lay_out_seen(run: Run, store: RunStore, iteration: int) -> None:
+    """Lay out the rows behind items outside the sample that a reviewer has opened; inside it, `prepare` has done so."""
+    decisions = store.decisions(run.run_id, iteration)
+    if wanted := decisions.without_rows():
+        found = _rows_behind(store, run.run_id, wanted)
+        decisions.lay_out_rows({item: found.get(item, {"rows": []}) for item in wanted})
+
+
 def _summary(values: pd.Series[Any]) -> str:
     """Say in a few words what a column holds: from – to, or its most frequent values."""
     known = values.dropna()

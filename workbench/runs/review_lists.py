@@ -262,6 +262,22 @@ class ReviewLists:
                     settle(transaction, self._values, item)
         return f"{found['n']} {found['newest']} {found['log']}"
 
+    def without_rows(self) -> set[str]:
+        """Find the items that reviewers look at and whose original rows are not laid out yet."""
+        sql = (
+            f"SELECT i.item_id AS item_id, i.card AS card FROM review_seats s, review_items i WHERE {OF_REVIEW}"
+            " AND s.run_id = i.run_id AND s.iteration = i.iteration AND s.item_id = i.item_id"
+        )
+        with self._database.read() as transaction:
+            return {row["item_id"] for row in self._ask(transaction, sql) if "rows" not in json.loads(row["card"])}
+
+    def lay_out_rows(self, behind: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add to items what is to be shown of the original rows behind them."""
+        with self._database.write() as transaction:
+            for row in transaction.rows_in_review(self._values, behind):
+                card = json.dumps(json.loads(row["card"]) | dict(behind[row["item_id"]]), ensure_ascii=False)
+                transaction.update("review_items", {"card": card}, **self._values, item_id=row["item_id"])
+
     def set_results(self, results: Mapping[str, Any], results_from: str) -> None:
         """Keep the numbers that were computed from the verdicts of that mark."""
         values = {"results": to_json({**results, "at": now()}), "results_from": results_from}

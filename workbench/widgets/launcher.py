@@ -25,6 +25,7 @@ from workbench.widgets.server import READY
 
 PORT = 8866
 OTHER_PORTS = 20
+LOOK_SECONDS = 0.5
 REFRESH_SECONDS = 3
 REST = 5
 """Numbers that took long are computed less often: for so many times as long, the processor is the reviewers'."""
@@ -65,15 +66,19 @@ def review(run: Run, store: RunStore, iteration: int, doors: Doors, *, browser: 
 
 
 def _keep_up_to_date(run: Run, store: RunStore, iteration: int, served: Served) -> None:
-    known = ""
+    known, next_time = "", 0.0
     while served.process.poll() is None:
         started = time.monotonic()
         try:
-            known = reviewing.refresh_results(run, store, iteration, known)
+            reviewing.lay_out_seen(run, store, iteration)
+            if started >= next_time:
+                known = reviewing.refresh_results(run, store, iteration, known)
         except Exception:  # the reviewers go on; the owner finds it in the log
-            store.log(run.run_id).exception("the results of the review could not be computed")
+            store.log(run.run_id).exception("what the reviewers see could not be brought up to date")
+        if started >= next_time:
+            next_time = time.monotonic() + max(REFRESH_SECONDS, REST * (time.monotonic() - started))
         with contextlib.suppress(subprocess.TimeoutExpired):
-            served.process.wait(max(REFRESH_SECONDS, REST * (time.monotonic() - started)))
+            served.process.wait(LOOK_SECONDS)
     raise _ended(run)
 
 

@@ -118,8 +118,21 @@ function covers(app, item) {
   return h("p", { class: "covers" }, facts.join(" · "));
 }
 
+// Rows of an item outside the sample are laid out once somebody looks at it: until then, ask again every second.
+function comingRows(app, item, tries = 30) {
+  const place = h("p", { class: "quiet-text coming", role: "status" }, app.t("rows_coming"));
+  const ask = () => app.item === item && place.isConnected && app.wire.send("open", { item: item.item_id }, ({ item: found }) => {
+    if (!found?.rows && tries--) { setTimeout(ask, 1000); return; }
+    Object.assign(item, { columns: found?.columns, rows: found?.rows || [], summary: found?.summary });
+    place.replaceWith(originals(app, item) || "");
+  });
+  setTimeout(ask, 700);
+  return place;
+}
+
 function originals(app, item) {
-  if (!item.rows?.length) return null;
+  if (!item.rows) return comingRows(app, item);
+  if (!item.rows.length) return null;
   const more = item.n_rows > item.rows.length ? app.t("first_rows", { n: item.rows.length, of: app.n.whole(item.n_rows) }) : app.t("all_rows");
   const grid = table(more, item.columns, item.rows);
   if (item.summary?.length) {

@@ -12,6 +12,9 @@ PACKAGE = Path(__file__).parent
 EXECUTED = "WORKBENCH_EXECUTED"
 """Environment variable that is set where a notebook is executed with nobody looking on."""
 
+FILES_URL = "WORKBENCH_FILES_URL"
+"""Environment variable for the kernels of `workbench lab --page`: where the project's files are served."""
+
 
 def runs_folder() -> Path:
     """The folder of all runs: `WORKBENCH_RUNS`, or `runs` in the working directory."""

@@ -22,6 +22,9 @@ def add(commands: Any) -> None:
     review.add_argument("--iteration", type=int, metavar="N", help="default: the newest with a sample")
     review.add_argument("--no-browser", action="store_true", help="only print the links")
     lab = command(commands, "lab", _lab, "open the notebooks in JupyterLab")
+    lab.add_argument(
+        "--page", choices=("workbench", "history"), help="only this notebook, as a page without code (served by Voila)"
+    )
     lab.add_argument("--port", type=int, metavar="P", help="port to listen on")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
 
@@ -39,6 +42,15 @@ def _review(options: argparse.Namespace) -> None:
 
 
 def _lab(options: argparse.Namespace) -> None:
+    if options.page:
+        from workbench.widgets import pages
+
+        pages.show(options.page, options.port, browser=not options.no_browser)
+    else:
+        _jupyterlab(options)
+
+
+def _jupyterlab(options: argparse.Namespace) -> None:
     import importlib.util
     import subprocess
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import os
 from typing import Any
 
 import ipywidgets as w
@@ -15,7 +13,7 @@ from workbench.runs import RunStore, open_store
 from workbench.settings import shown
 from workbench.values import amount_text
 from workbench.widgets.background import BackgroundRun
-from workbench.widgets.panel import Panel, button, frame_table, guarded, table
+from workbench.widgets.panel import Panel, button, file_list, frame_table, guarded, table
 
 FILES = ("report", "classified_workbook")
 COLUMNS = ["run", "state", "iterations", "files", "rows", "items", "accuracy", "95 % interval", "cost USD", "made"]
@@ -49,10 +47,10 @@ class RunHistory(Panel):
         found, chosen = history(self._store), self._run.value
         self._table.update(found)
         names = list(found["run"])
-        self._other.options = {"nothing": None, **{name: name for name in names}}
+        self._other.options = {"nothing": "", **{name: name for name in names}}
         self._run.options = names
         self._run.value = chosen if chosen in names else next(iter(names), None)
-        self.say(f"{len(names):,} runs in {shown(self._store.folder)}.")
+        self.say(f"{len(names):,} run{'' if len(names) == 1 else 's'} in {shown(self._store.folder)}.")
         self._show()
 
     @guarded
@@ -121,7 +119,4 @@ def _files(store: RunStore, run_id: str) -> str:
     folder = store.get(run_id).folder
     paths = [path for name in FILES if (path := store.path(run_id, name)).is_file()]
     paths += sorted(folder.glob("*/[0-9][0-9]_*.ipynb"))
-    names = [html.escape(shown(path)) for path in paths]
-    served = f"{os.environ.get('JUPYTERHUB_SERVICE_PREFIX', '/')}files/"  # where Jupyter serves the project's files
-    links = (f"<li><a href='{served}{name}' target='_blank'>{name}</a></li>" for name in names)
-    return f"<ul>{''.join(links)}</ul>" if paths else "<p class='wb-soft'>It has written nothing to open yet.</p>"
+    return file_list(paths) if paths else "<p class='wb-soft'>It has written nothing to open yet.</p>"

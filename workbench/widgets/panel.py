@@ -7,14 +7,16 @@ import html
 import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import ipywidgets as w
 import pandas as pd
 from IPython.display import HTML, display
 
 from workbench.errors import WorkbenchError
-from workbench.settings import EXECUTED
+from workbench.settings import EXECUTED, FILES_URL, shown
 
 STYLE = """<style>
 .wb-panel {font-size: 14px}
@@ -28,6 +30,7 @@ STYLE = """<style>
 .wb-panel .wb-bad {color: var(--jp-error-color0, #a4001d)}
 .wb-panel .wb-add {color: var(--jp-success-color0, #1b5e20)}
 .wb-panel .lm-TabBar-tab {flex: 0 0 auto !important; max-width: none !important; padding: 0 14px}
+.wb-panel a {color: var(--jp-content-link-color, #1d4ed8)}
 .wb-panel .wb-soft {color: var(--jp-ui-font-color2, #595959)}
 </style>"""
 
@@ -95,6 +98,21 @@ def _cell(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"<td>{html.escape('' if value is None else str(value))}</td>"
     return f"<td class='n'>{value:,}</td>" if isinstance(value, int) else f"<td class='n'>{value:,.2f}</td>"
+
+
+def file_list(paths: Iterable[Path]) -> str:
+    """List files as HTML, each with a link where the server of this notebook can serve it."""
+    lines = (f"<li>{_link(path)}</li>" for path in paths)
+    return f"<ul>{''.join(lines)}</ul>"
+
+
+def _link(path: Path) -> str:
+    name = shown(path)
+    served = os.environ.get(FILES_URL) or f"{os.environ.get('JUPYTERHUB_SERVICE_PREFIX', '/')}files/"
+    unserved = "VOILA_BASE_URL" in os.environ and FILES_URL not in os.environ  # a Voila that we did not start
+    if unserved or Path(name).is_absolute():
+        return html.escape(name)
+    return f"<a href='{html.escape(served + quote(name))}' target='_blank'>{html.escape(name)}</a>"
 
 
 def code(text: str) -> str:

@@ -48,15 +48,15 @@ def serve(order: dict[str, Any]) -> None:
             where that is taken), `reviewers` (how many).
     """
     from tornado.ioloop import IOLoop
-    from voila.app import Voila
 
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(
-        [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-    )
-    app = Voila(config=_configuration(order))
-    app.initialize([])
-    for name in ("tornado.access", "tornado.general", "tornado.application"):
-        logging.getLogger(name).addFilter(_without_signature)
+    config = configuration(Path(order["notebook"]), "review", _door(order))
+    config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], order["other_ports"]
+    config.Voila.tornado_settings = {"headers": HEADERS}
+    config.VoilaConfiguration.multi_kernel_manager_class = "workbench.widgets.kernels.ReadyKernels"
+    config.VoilaConfiguration.extension_allowlist = []
+    config.VoilaConfiguration.file_allowlist, config.VoilaConfiguration.file_denylist = [], [".*"]
+    config.VoilaConfiguration.show_tracebacks = False
+    app = voila(config)
     threading.Thread(target=_until_closed, args=(app,), daemon=True).start()
     IOLoop.current().add_callback(_tell_ready, app)
     app.start()
@@ -68,29 +68,38 @@ def _tell_ready(app: Any) -> None:
     app.kernel_manager.get_ready()
 
 
-def _configuration(order: dict[str, Any]) -> Any:
+def configuration(notebook: Path, template: str, hook: Callable[..., Any]) -> Any:
+    """Give Voila's settings for one notebook and nothing else, with a template of ours and no overrides."""
     from traitlets.config import Config
 
     config = Config()
-    config.Voila.notebook_path = order["notebook"]
-    config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], order["other_ports"]
+    config.Voila.notebook_path = str(notebook)
     config.Voila.open_browser = False
     config.Voila.config_file_paths = []  # what is configured for other dashboards does not hold here
-    config.Voila.tornado_settings = {"headers": HEADERS}
     config.Voila.log_level = logging.WARNING
-    voila = config.VoilaConfiguration
-    voila.prelaunch_hook = _door(order)
-    voila.multi_kernel_manager_class = "workbench.widgets.kernels.ReadyKernels"
-    voila.template = "review"
-    voila.allow_template_override, voila.allow_theme_override = "NO", "NO"
-    voila.extension_allowlist = []
-    voila.file_allowlist, voila.file_denylist = [], [".*"]
-    voila.show_tracebacks = False
+    config.VoilaConfiguration.prelaunch_hook = hook
+    config.VoilaConfiguration.template = template
+    config.VoilaConfiguration.allow_template_override = "NO"
+    config.VoilaConfiguration.allow_theme_override = "NO"
     config.MappingKernelManager.cull_idle_timeout = CULL_SECONDS
     config.MappingKernelManager.cull_interval = 60
     if os.name == "posix":
         config.KernelManager.transport = "ipc"
     return config
+
+
+def voila(config: Any) -> Any:
+    """Give Voila's application with these settings, ready to start."""
+    from voila.app import Voila
+
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(
+        [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    )
+    app = Voila(config=config)
+    app.initialize([])
+    for name in ("tornado.access", "tornado.general", "tornado.application"):
+        logging.getLogger(name).addFilter(_without_signature)
+    return app
 
 
 def _door(order: dict[str, Any]) -> Callable[..., Any]:
@@ -127,8 +136,8 @@ def _turn_away(req: Any, status: int, words: str) -> None:
 
 
 def _without_signature(record: logging.LogRecord) -> bool:
-    """Keep the links out of the log."""
-    record.msg, record.args = re.sub(r"sig=[^&\s)]+", "sig=…", record.getMessage()), ()
+    """Keep what lets somebody in out of the log."""
+    record.msg, record.args = re.sub(r"(sig|token)=[^&\s)]+", r"\1=…", record.getMessage()), ()
     return True
 
 

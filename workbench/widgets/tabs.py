@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-from IPython.display import FileLink, display
 
 from workbench import dedup, llm, plots, sampling
 from workbench.errors import UsageError
@@ -25,7 +24,7 @@ from workbench.widgets.cleaning import CleaningPreview
 from workbench.widgets.explorer import IterationExplorer
 from workbench.widgets.files import FilePicker
 from workbench.widgets.monitor import ClassificationMonitor
-from workbench.widgets.panel import Panel, button, guarded
+from workbench.widgets.panel import Panel, button, file_list, guarded
 from workbench.widgets.prompts import PromptEditor
 
 STEPS = ("1 · Data and cleaning", "2 · Pipeline", "3 · Validation")
@@ -46,11 +45,11 @@ class Workbench(Panel):
         self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._opened)
         self.validation = ValidationTab(self._store)
         self._tabs = w.Tab([tab.box for tab in (self.data, self.pipeline, self.validation)], titles=STEPS)
-        if kept.get("run_id") and self._store.exists(kept["run_id"]):
-            self._opened(kept["run_id"])
         if self._session.current_step in STEPS:
             self._tabs.selected_index = STEPS.index(self._session.current_step)
-            self._turned()
+        if kept.get("run_id") and self._store.exists(kept["run_id"]):
+            self._opened(kept["run_id"])
+        self._turned()
         self._tabs.observe(self._turned, "selected_index")
         self.fill(self._tabs)
 
@@ -210,7 +209,7 @@ class ValidationTab(Panel):
         super().__init__()
         self._store = store
         self.run_id: str | None = None
-        self._numbers, self._links, self._place = w.HTML(), w.Output(), w.VBox()
+        self._numbers, self._links, self._place = w.HTML(), w.HTML(), w.VBox()
         self.fill(button("Look again", self.refresh), self._numbers, self._links, self._place)
 
     @guarded
@@ -223,19 +222,19 @@ class ValidationTab(Panel):
         found = report.summary(self._store, self.run_id)
         told = "".join(map(_answer, found["answers"])) or "<p>There is nothing to measure yet.</p>"
         self._numbers.value = f"<h3>{self.run_id}: {found['state'].replace('_', ' ')}</h3>{told}"
-        self._link()
+        self._links.value = self._linked()
         if self._store.newest(self.run_id, "predictions"):
             self._place.children = (IterationExplorer(self.run_id, store=self._store).box,)
 
-    def _link(self) -> None:
+    def _linked(self) -> str:
         run = self._store.get(self.run_id or "")
-        self._links.clear_output()
-        with self._links:
-            if run.state == RunState.AWAITING_REVIEW:
-                print(f"Review it in a terminal: workbench review {run.run_id}. Then go on in the second tab.")
-            for name in ("review_sheet", "report", "classified_workbook"):
-                if self._store.has(run.run_id, name):
-                    display(FileLink(shown(self._store.path(run.run_id, name))))  # type: ignore[no-untyped-call]
+        told = ""
+        if run.state == RunState.AWAITING_REVIEW:
+            command = html.escape(f"workbench review {run.run_id}")
+            told = f"<p>Review it in a terminal: <code>{command}</code>. Then go on in the second tab.</p>"
+        names = {"review_sheet": self._store.newest(run.run_id, "sample"), "report": None, "classified_workbook": None}
+        there = [each for each in names.items() if self._store.has(run.run_id, *each)]
+        return told + file_list(self._store.path(run.run_id, *each) for each in there)
 
 
 def _answer(answer: dict[str, Any]) -> str:

@@ -228,7 +228,10 @@ def test_groups_search_and_results_work_and_html_is_only_text(served, visit):
 CONTRAST = """() => {
   const light = (c) => { const v = c / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const numbers = (text) => {
+    const found = text.match(/[\\d.]+/g).map(Number);  // color(srgb …), a mixed colour, counts from 0 to 1
+    return text.startsWith("color(") ? found.map((n, place) => place < 3 ? 255 * n : n) : found;
+  };
   const ground = (node) => {
     for (; node; node = node.parentElement) {
       const color = numbers(getComputedStyle(node).backgroundColor);

@@ -71,7 +71,7 @@ def scenarios(scale: float, latency: float) -> list[Scenario]:
         Scenario("one item dropped per answer", times(200), 16, latency, ("--every", "dropped")),
         Scenario("one poisoned item", times(200), 16, latency, ("--poison", "taxi 301")),
         Scenario("429 above 4 in flight", times(100), 16, latency, ("--most", "4"), at_once=4),
-        Scenario("5 % of everything", times(200), 16, latency, ("--mixed", "0.05")),
+        Scenario("5 % of everything", times(480), 16, latency, ("--mixed", "0.05")),
         Scenario("1 % of calls 20 x slower", times(400), 16, latency, ("--tail", "0.01"), ways=TAIL),
         *(
             Scenario(f"200 ms, {n} in flight", times(chunks), n, 0.2, ways=KEPT)

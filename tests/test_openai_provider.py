@@ -178,6 +178,11 @@ def test_an_endpoint_that_is_not_there_is_named():
         get_provider("openai", model=MODEL, base_url=url).complete(REQUEST)
 
 
+def test_an_address_without_its_scheme_is_refused_before_anything_is_sent():
+    with pytest.raises(ParameterError, match="'localhost:11434/v1' has no http:// or https://"):
+        get_provider("openai", model=MODEL, base_url="localhost:11434/v1")
+
+
 def test_an_answer_that_was_cut_at_the_length_limit_says_so():
     with OpenAIServer(faults={1: ["truncated"]}) as server:
         assert provider_of(server).complete(REQUEST).truncated

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -36,6 +37,14 @@ def test_an_item_that_is_left_out_is_missing_and_the_others_count():
     parsed = parse(results(entry(1), entry(3)))
     assert sorted(parsed.good) == [1, 3]
     assert parsed.faults == {2: "the answer left it out"}
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"results":'])
+def test_a_model_that_repeats_itself_without_end_is_given_up_in_no_time_and_what_it_said_before_is_kept(opening):
+    started = time.process_time()
+    parsed = parse(json.dumps(results(entry(1)))[:-2] + "," + opening * 200_000)
+    assert (list(parsed.good), sorted(parsed.faults)) == ([1], [2, 3])
+    assert time.process_time() - started < 5
 
 
 def test_an_id_that_was_not_asked_for_is_counted_and_ignored():

@@ -31,6 +31,8 @@ _OPENING = re.compile(r"[{\[]")
 _THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 """What models that think aloud say before they answer."""
 _LONGEST_REASON = 1000
+_MOST_BROKEN = 2_000
+"""Openings that lead to nothing whole, after which a text is given up: some models repeat one bracket without end."""
 _AS_ASKED = [int, list, str, float]
 _NUMBERS = int | float | str
 
@@ -112,13 +114,13 @@ def _why_missing(text: str, has_entries: bool, truncated: bool) -> str:
 
 def _entries_in(text: str) -> Iterator[Entry]:
     """Find every entry in a text: whole JSON values are searched; of a broken one the whole values inside."""
-    position = 0
-    while found := _OPENING.search(text, position):
+    position = broken = 0
+    while broken < _MOST_BROKEN and (found := _OPENING.search(text, position)):
         start = found.start()
         try:
             value, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            position = start + 1
+            position, broken = start + 1, broken + 1
         else:
             yield from _entries_of(value)
 

@@ -182,6 +182,10 @@ class OpenAIProvider:
 
 
 def _client(key: str, base_url: str | None, timeout: float) -> openai.OpenAI:
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise ParameterError(
+            f"the address {base_url!r} has no http:// or https:// in front.", hint="see classify.base_url."
+        )
     http = DefaultHttpxClient(limits=openai_errors.UNLIMITED, timeout=openai_errors.patience(timeout, _CONNECT_SECONDS))
     try:
         return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from workbench import dedup, readers
 from workbench.engine import map_parts
@@ -145,7 +146,7 @@ class Intake:
         self.rows += len(frame)
         self._kept += len(kept)
 
-    def items(self) -> Iterator[pd.DataFrame]:
+    def items(self) -> Iterator[pa.Table]:
         """Give the items in the order of their first rows, batch by batch: item_id, n_rows, amount, clean fields.
 
         Raises ReadError where the filters leave nothing.

@@ -18,10 +18,9 @@ IN_MEMORY = 64 << 20
 """Bytes of clean texts up to which no file is needed."""
 
 
-def as_entries(items: pd.DataFrame) -> pa.Table:
+def as_entries(items: pa.Table) -> pa.Table:
     """Give items as the classifier gets them: item_id and the clean fields."""
-    fields = items.drop(columns=["n_rows", "amount"], errors="ignore")
-    return pa.Table.from_pandas(fields, preserve_index=False)
+    return items.drop_columns([name for name in ("n_rows", "amount") if name in items.column_names])
 
 
 class ItemTable:
@@ -50,7 +49,7 @@ class ItemTable:
         if self._amounts is not None:
             self._amounts.add(numbers, rows["amount"].to_numpy(float, na_value=np.nan), len(self._index))
 
-    def batches(self) -> Iterator[pd.DataFrame]:
+    def batches(self) -> Iterator[pa.Table]:
         """Give one row per item in the order of first appearance: item_id, n_rows, amount, the clean columns."""
         if self._texts is None:
             return
@@ -59,12 +58,10 @@ class ItemTable:
         start = 0
         for texts in pa.ipc.open_stream(pa.PythonFile(self._file, mode="r")):
             end = start + texts.num_rows
-            frame = texts.to_pandas()
-            frame.insert(0, "item_id", pd.array(self._index.ids(start, end), dtype="str"))
-            frame.insert(1, "n_rows", self._index.n_rows[start:end])
+            columns = {"item_id": self._index.ids(start, end), "n_rows": self._index.n_rows[start:end]}
             if self._amounts is not None:
-                frame.insert(2, "amount", self._amounts.totals(start, end))
-            yield frame
+                columns["amount"] = pa.array(self._amounts.totals(start, end), from_pandas=True)
+            yield pa.table(columns | dict(zip(texts.schema.names, texts.columns, strict=True)))
             start = end
 
     def __len__(self) -> int:

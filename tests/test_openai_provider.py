@@ -149,6 +149,15 @@ def test_what_stops_every_call_is_one_clear_sentence(fault, said):
     assert KEY not in str(caught.value)
 
 
+def test_an_address_that_lacks_its_end_is_not_told_as_an_unknown_model():
+    with (
+        OpenAIServer() as server,
+        pytest.raises(ProviderError, match="answers no calls: Unknown path") as caught,
+    ):
+        provider_of(server, base_url=server.url.removesuffix("/v1")).complete(REQUEST)
+    assert "classify.base_url; it often ends in /v1" in caught.value.hint
+
+
 def test_a_wait_is_read_in_seconds_and_in_milliseconds():
     waits = []
     with OpenAIServer(faults={1: ["rate_limited"], 2: ["rate_limited_ms"], 3: ["rate_limited_bare"]}) as server:

@@ -84,11 +84,11 @@ def _fatal(status: int, code: str, said: str, place: Place) -> ProviderError | N
         )
     if status == 403:
         return ProviderError(f"{place.url} forbids the use of {place.model!r}: {said}.")
-    if status == 404 or code == "model_not_found" or (status == 400 and _UNKNOWN_MODEL.search(said)):
-        return ProviderError(
-            f"{place.url} does not know the model {place.model!r}: {said}.",
-            hint=f"check classify.model; {ADDRESS_HINT}",
-        )
+    if code == "model_not_found" or (status in (400, 404) and _UNKNOWN_MODEL.search(said)):
+        said = f"{place.url} does not know the model {place.model!r}: {said}."
+        return ProviderError(said, hint=f"check classify.model; {ADDRESS_HINT}")
+    if status == 404:
+        return ProviderError(f"{place.url} answers no calls: {said}.", hint=f"{ADDRESS_HINT} Or classify.model.")
     return None
 
 

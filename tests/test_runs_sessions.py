@@ -70,6 +70,18 @@ def test_another_process_can_follow_a_batch(store):
     assert store.batch_pipelines()["status"].tolist() == ["failed"]
 
 
+def test_a_batch_knows_the_session_that_started_it_also_when_it_goes_on(store):
+    session = store.sessions().create().session_id
+    for run_id in ("one", "two"):
+        store.create({}, run_id=run_id)
+    store.update_manifest("one", session_id=session)
+    for run_id in ("one", "two", "one"):
+        store.start_stage(run_id, "ingest")
+    assert store.batch_pipelines(session)["batch_id"].tolist() == ["one"]
+    assert set(store.batch_pipelines()["batch_id"]) == {"one", "two"}
+    assert store.batch_pipelines("another").empty
+
+
 def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(ran):
     _, store = ran("run.iterations=1")
     batch = store.batch_pipelines().iloc[0]

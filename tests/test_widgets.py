@@ -206,6 +206,18 @@ def test_a_page_that_is_loaded_anew_goes_on_where_it_was_left(folder):
     assert again._tabs.selected_index == 1
     assert again._parameters().ingest.amount_column == "Importe"
     assert again._parameters().run.iterations == 4
+    again.pipeline._provider.value = "lexical"
+    again.pipeline._go()
+    store, session = open_store(), tabs._session.session_id
+    while (begun := store.batch_pipelines(session)).empty and again.pipeline._monitor.run.worker():
+        time.sleep(0.1)
+    run_id = begun["batch_id"].item()
+    again.pipeline._monitor.run.stop()
+    while again.pipeline._monitor.run.worker():
+        time.sleep(0.1)
+    third = Workbench("start.yaml")
+    assert third.pipeline._monitor.run.run_id == run_id
+    assert store.manifest(run_id)["session_id"] == session
 
 
 def test_a_widget_that_nobody_can_click_is_shown_as_a_still_picture(folder, monkeypatch, capsys):

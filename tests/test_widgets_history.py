@@ -19,7 +19,7 @@ def store(ran):
     return store
 
 
-def test_runs_are_listed_opened_compared_and_run_again(store):
+def test_runs_are_listed_opened_compared_and_run_again_from_whatever_folder(store, tmp_path_factory, monkeypatch):
     listed = history(store).set_index("run")
     assert list(listed.index) == ["two", "one"]
     assert (listed.at["one", "state"], listed.at["one", "files"], listed.at["two", "state"]) == (
@@ -35,6 +35,9 @@ def test_runs_are_listed_opened_compared_and_run_again(store):
     assert "href='/files/runs/one/report.html'" in panel._details.value
     panel._other.value = "two"
     assert "run.seed" in panel._details.value
+    store.update_manifest("one", working_folder=str(store.folder.parent))  # the run was copied here
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.delenv("WORKBENCH_RUNS")
     panel.rerun()
     assert "has started" in panel.message.value
     new = store.latest().run_id

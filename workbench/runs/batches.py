@@ -16,7 +16,7 @@ from workbench.runs.values import now
 
 PROCESSING, COMPLETED, FAILED = "processing", "completed", "failed"
 _TABLE = "batch_pipelines"
-_EMPTY = ("session_id", "total_files", "files_processed", "total_rows", "processing_total", "processing_completed")
+_EMPTY = ("total_files", "files_processed", "total_rows", "processing_total", "processing_completed")
 
 
 def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
@@ -24,7 +24,7 @@ def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
     time, parameters = now(), run["parameters"]
     row: dict[str, Any] = {"batch_id": run["run_id"], "status": PROCESSING, "current_phase": "ingest", "overall_progress": 0}
     row |= {"config": parameters.get("ingest") or {}, "created_at": run["created_at"], "started_at": time}
-    row |= dict.fromkeys(_EMPTY)
+    row |= dict.fromkeys(_EMPTY) | {"session_id": run["facts"].get("session_id")}
     row |= {"consolidated_file": None, "llm_input_file": None, "completed_at": None, "last_updated": time}
     transaction.upsert(_TABLE, [row | {"run_id": run["run_id"], "state_snapshot": {}}])
 

@@ -43,10 +43,13 @@ class Doors(RunRows):
             for item_id, pool in pools.items():
                 transaction.update("validations", {"pool": pool}, run_id=run_id, item_id=item_id)
 
-    def batch_pipelines(self) -> pd.DataFrame:
-        """List how far the files of every run are, newest first; the columns are those of the table."""
+    def batch_pipelines(self, session_id: str | None = None) -> pd.DataFrame:
+        """List how far the files of every run are, or of those a session started, newest first.
+
+        The columns are those of the table.
+        """
         with self._database.read() as transaction:
-            rows = transaction.rows("batch_pipelines")
+            rows = transaction.rows("batch_pipelines", **({} if session_id is None else {"session_id": session_id}))
         rows.sort(key=lambda row: (row["created_at"], row["batch_id"]), reverse=True)
         return pd.DataFrame(rows).drop(columns="run_id", errors="ignore")
 

@@ -20,6 +20,12 @@ LOG = "background.log"
 """What the process prints, in the run's folder."""
 
 
+def folder_of(store: RunStore, run_id: str) -> Path:
+    """Give the folder in which a run was started, from which its paths count; or this one, where that is gone."""
+    folder = Path(store.manifest(run_id).get("working_folder", ""))
+    return folder if folder.is_dir() else Path.cwd()
+
+
 class BackgroundRun:
     """One run, worked on by `workbench run` in the background."""
 
@@ -30,7 +36,7 @@ class BackgroundRun:
         self._process: subprocess.Popen[bytes] | None = None
 
     def go(self, parameters_file: Path) -> None:
-        """Start or go on; raises UsageError where a process works on it already."""
+        """Start or go on, in the folder in which the run was made; raises UsageError where a process works on it."""
         if pid := self.worker():
             raise UsageError(f"process {pid} works on {self.run_id} already.", hint="stop it first, or just look on.")
         command = [
@@ -38,14 +44,21 @@ class BackgroundRun:
             "-m",
             "workbench.cli",
             "run",
-            str(parameters_file),
+            str(parameters_file.resolve()),
             "--resume",
             "--run-id",
             self.run_id,
         ]
-        with (self._store.get(self.run_id).folder / LOG).open("ab") as log:
+        folder, runs = folder_of(self._store, self.run_id), {"WORKBENCH_RUNS": str(self._store.folder)}
+        with (self._store.folder / self.run_id / LOG).open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=folder,
+                env={**os.environ, **runs},
             )
 
     def stop(self) -> None:

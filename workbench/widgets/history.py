@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from typing import Any
 
 import ipywidgets as w
@@ -12,7 +13,7 @@ from workbench import workflow
 from workbench.runs import RunStore, open_store
 from workbench.settings import shown
 from workbench.values import amount_text
-from workbench.widgets.background import BackgroundRun
+from workbench.widgets.background import BackgroundRun, folder_of
 from workbench.widgets.panel import Panel, button, file_list, frame_table, guarded, table
 
 FILES = ("report", "classified_workbook")
@@ -58,7 +59,8 @@ class RunHistory(Panel):
         """Start a new run with the parameters of the chosen one."""
         if self._run.value:
             parameters = workflow.parameters_of(self._store.get(self._run.value))
-            run = workflow.start(parameters, self._store)
+            with chdir(folder_of(self._store, self._run.value)):  # where its relative paths count from
+                run = workflow.start(parameters, self._store)
             self._started.append(BackgroundRun(self._store, run.run_id))
             self._started[-1].go(run.folder / "run.json")
             self.refresh()

@@ -42,7 +42,7 @@ class Workbench(Panel):
         file = find_file(parameters_file)
         self._start = parse_parameters(kept["parameters"]) if "parameters" in kept else load_parameters(file)
         self.data = DataTab(self._start)
-        self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._opened)
+        self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._started)
         self.validation = ValidationTab(self._store)
         self._tabs = w.Tab([tab.box for tab in (self.data, self.pipeline, self.validation)], titles=STEPS)
         if self._session.current_step in STEPS:
@@ -62,6 +62,10 @@ class Workbench(Panel):
         for section, values in (*self.data.value.items(), *self.pipeline.value.items()):
             told[section] = {**told[section], **values}
         return parse_parameters(told, "what was clicked")
+
+    def _started(self, run_id: str) -> None:
+        self._store.update_manifest(run_id, session_id=self._session.session_id)
+        self._opened(run_id)
 
     def _opened(self, run_id: str) -> None:
         self.pipeline.open(run_id)
@@ -128,9 +132,9 @@ class DataTab(Panel):
 class PipelineTab(Panel):
     """The prompt, who classifies, what it will cost, and the run."""
 
-    def __init__(self, start: Parameters, parameters: Any, store: RunStore, opened: Any) -> None:
+    def __init__(self, start: Parameters, parameters: Any, store: RunStore, started: Any) -> None:
         super().__init__()
-        self._parameters, self._store, self._opened = parameters, store, opened
+        self._parameters, self._store, self._started = parameters, store, started
         options = start.classify
         self._editor = PromptEditor(find_file(options.prompt), reason=options.reason)
         self._provider = w.Dropdown(options=list(llm.PROVIDERS), value=options.provider, description="Provider")
@@ -183,7 +187,7 @@ class PipelineTab(Panel):
 
         parameters = self._parameters()
         run = workflow.start(parameters, self._store)
-        self._opened(run.run_id)
+        self._started(run.run_id)
         self._work(parameters)
 
     @guarded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between two messages."""
 
 
@@ -23,7 +23,7 @@ class Meter:
         self._before: int | None = None
 
     def show(self, done: int, rows: int) -> None:
-        """Tell how many bytes and rows are done, a few times a second: others are told through the database."""
+        """Tell how many bytes and rows are done, twice a second: others are told through the database."""
         if self._before is None:
             self._before = self.done
         self.done, self.rows = done, rows

@@ -58,7 +58,7 @@ def first_facts(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Give the facts that are known when a run is made."""
     section = parameters.get("run")
     seed = section.get("seed") if isinstance(section, Mapping) else None
-    facts = {"seed": seed, "versions": versions(), "inputs": [], "prompts": [], "lineage": {}}
+    facts: dict[str, Any] = {"seed": seed, "versions": versions(), "inputs": [], "prompts": [], "lineage": {}}
     return facts | {"working_folder": str(Path.cwd())}  # from which relative paths among the parameters count
 
 

@@ -195,7 +195,7 @@ def test_folders_patterns_and_files_behind_urls_are_read_too(bucket):
     assert len(rows_of(read_sources(found.sources))) == 4
     assert names(find_sources([f"{bucket}/*.csv"])) == ["b.csv"]
     assert find_sources([f"{bucket}/b.csv"]).sources[0].modified > 0
-    assert "is gone" in find_sources([f"{bucket}/c.csv"]).faults[0].reason
+    assert "there is nothing at" in find_sources([f"{bucket}/c.csv"]).faults[0].reason
     pd.testing.assert_frame_equal(read(f"{bucket}/b.csv"), next(read_sources(found.sources[:1])).frame)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,13 +18,14 @@ SOURCE_COLUMNS = ("source_file", "source_row")
 FILTERED_OUT = "left out by the filters"
 
 
-def hand_back(rows: pd.DataFrame, predictions: pd.DataFrame, stored_as: dict[str, str]) -> pd.DataFrame:
-    """Put the answers on every original row, in order.
+def hand_back(rows: pd.DataFrame, answers: pd.DataFrame, stored_as: dict[str, str], *, several: bool) -> pd.DataFrame:
+    """Put the answers on original rows, in order.
 
     Args:
-        rows: rows.parquet.
-        predictions: one line per item, with `decided_by`.
+        rows: rows.parquet, or a batch of it.
+        answers: one line per item, with `decided_by`.
         stored_as: original column name → its name in `rows`.
+        several: the rows of the whole table come from several files.
 
     Returns:
         The original columns as they were read, then category, reason, score, status and decided_by; of several files
@@ -32,10 +33,10 @@ def hand_back(rows: pd.DataFrame, predictions: pd.DataFrame, stored_as: dict[str
         `<name>_original`.
     """
     original = rows[list(stored_as.values())]
-    answered = dedup.put_back(original, rows["item_id"], predictions, ANSWER_COLUMNS).drop(columns="item_id")
+    answered = dedup.put_back(original, rows["item_id"], answers, ANSWER_COLUMNS).drop(columns="item_id")
     answered["reason"] = answered["reason"].where(rows["item_id"].notna(), FILTERED_OUT)
     answered = answered.rename(columns={stored: name for name, stored in stored_as.items() if stored != name})
-    if rows["source_file"].nunique() > 1:
+    if several:
         for place, name in enumerate(column for column in SOURCE_COLUMNS if column not in answered):
             answered.insert(place, name, rows[name].set_axis(answered.index))
     return answered
@@ -45,13 +46,22 @@ def deliver(run: Run, store: RunStore, texts: pd.Series[str]) -> None:
     """Write classified.parquet, classified.xlsx and report.html from the newest iteration that is classified.
 
     What people decided (in any iteration) stands; `texts` (clean text by item id) says which items are identical.
+    The rows go by in batches; held as a whole are only the answers.
     """
     newest = store.newest(run.run_id, "predictions")
     answers = review.final_answers(store.load(run.run_id, "predictions", newest), store.validations(run.run_id), texts)
-    stored_as = store.load(run.run_id, "schema")["stored_as"]
-    classified = hand_back(store.load(run.run_id, "rows"), answers, stored_as)
-    store.save(run.run_id, "classified", classified)
-    store.save(run.run_id, "classified_workbook", classified)
+    items, stored_as = pd.Index(answers["item_id"]), store.load(run.run_id, "schema")["stored_as"]
+    several = len(_stretches(store, run.run_id)) > 1
+
+    def answered() -> Iterator[pd.DataFrame]:
+        for rows in store.batches(run.run_id, "rows"):
+            found = items.get_indexer(pd.Index(rows["item_id"].unique()))
+            yield hand_back(rows, answers.take(found[found >= 0]), stored_as, several=several)
+
+    write_table(store.path(run.run_id, "classified"), answered())
+    write_table(store.path(run.run_id, "classified_workbook"), store.batches(run.run_id, "classified"))
+    for name in ("classified", "classified_workbook"):
+        store.record(run.run_id, name)
     store.save(run.run_id, "report", report.render(store, run.run_id))
 
 
@@ -64,9 +74,7 @@ def export(run: Run, store: RunStore, to: str | Path, *, stage: str = "classify"
     """
     if not Path(to).parent.is_dir():
         raise UsageError(f"there is no folder {Path(to).parent}.", hint="make it first, or check the path.")
-    frame = _load(run, store, stage)
-    write_table(Path(to), frame)
-    return Path(to), len(frame)
+    return Path(to), write_table(Path(to), _batches(run, store, stage))
 
 
 def export_by_source(
@@ -79,17 +87,37 @@ def export_by_source(
     """
     if suffix is not None and (suffix := f".{suffix.lower().lstrip('.')}") not in WRITERS:
         raise UsageError(f"no table can be written as {suffix}.", hint=nearest(suffix, WRITERS))
-    frame = _load(run, store, stage)
+    batches = _batches(run, store, stage)
     lacking = _lacking(store.load(run.run_id, "schema"))
-    sources = store.load(run.run_id, "rows", columns=["source_file"])["source_file"]
+    left: list[pd.DataFrame] = []
     written: dict[Path, int] = {}
-    for source, rows in frame.groupby(sources.to_numpy(), sort=False):
-        path = _place(Path(to), str(source), suffix, written)
+    for source, rows in _stretches(store, run.run_id):
+        path = _place(Path(to), source, suffix, written)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unwanted = [*SOURCE_COLUMNS, *lacking.get(str(source), [])] if stage == "classify" else []
-        write_table(path, rows.drop(columns=unwanted, errors="ignore").reset_index(drop=True))
-        written[path] = len(rows)
+        unwanted = [*SOURCE_COLUMNS, *lacking.get(source, [])] if stage == "classify" else []
+        own = (part.drop(columns=unwanted, errors="ignore") for part in _next_rows(batches, left, rows))
+        written[path] = write_table(path, own)
     return list(written.items())
+
+
+def _stretches(store: RunStore, run_id: str) -> list[tuple[str, int]]:
+    """Say how many rows of each source follow one another; a source's rows stand together."""
+    counts: dict[str, int] = {}
+    for rows in store.batches(run_id, "rows", columns=["source_file"]):
+        for source, number in rows["source_file"].value_counts(sort=False).items():
+            counts[str(source)] = counts.get(str(source), 0) + number
+    return list(counts.items())
+
+
+def _next_rows(batches: Iterator[pd.DataFrame], left: list[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    """Give the next rows of a table; what is left of a batch waits in `left`."""
+    while rows:
+        batch = left.pop() if left else next(batches)
+        if len(batch) > rows:
+            left.append(batch.iloc[rows:])
+        part = batch.iloc[:rows].reset_index(drop=True)
+        rows -= len(part)
+        yield part
 
 
 def _lacking(schema: dict[str, Any]) -> dict[str, set[str]]:
@@ -107,12 +135,11 @@ def _place(folder: Path, source: str, suffix: str | None, taken: Mapping[Path, i
     return path if path not in taken else named.with_name(f"{named.name}{wanted}")
 
 
-def _load(run: Run, store: RunStore, stage: str) -> pd.DataFrame:
+def _batches(run: Run, store: RunStore, stage: str) -> Iterator[pd.DataFrame]:
     name = "rows" if stage == "ingest" else "classified"
     if not store.has(run.run_id, name):
         raise UsageError(
             f"run {run.run_id!r} has no {name} yet.",
             hint=f"go on with it: `workbench run … --run-id {run.run_id} --resume`.",
         )
-    frame: pd.DataFrame = store.load(run.run_id, name)
-    return frame
+    return store.batches(run.run_id, name)

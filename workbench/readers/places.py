@@ -188,7 +188,10 @@ def far(url: str) -> Iterator[None]:
     """Turn whatever a service or its client raises into a ReadError: each has its own errors."""
     try:
         with border(url):
-            yield
+            try:
+                yield
+            except FileNotFoundError:
+                raise ReadError(f"there is nothing at {url}.", hint="check the address.") from None
     except WorkbenchError:
         raise
     except Exception as fault:

@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import UsageError, nearest
 from workbench.runs.artifacts import atomic_path
-from workbench.runs.parquet import write_parquet
+from workbench.runs.parquet import batch_writer
 from workbench.runs.workbook import write_workbook
 
 
-def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame to .xlsx, .csv, .parquet or .json, whole or not at all.
+Frames = Iterable[pd.DataFrame]
 
-    CSV is UTF-8 with the mark by which Excel knows it; JSON is a list of rows, with ISO 8601 times.
+
+def write_table(path: Path, frame: pd.DataFrame | Frames) -> int:
+    """Write a frame, or frames of the same columns, to .xlsx, .csv, .parquet or .json, whole or not at all.
+
+    Of several frames one after the other is held. Gives the number of rows. CSV is UTF-8 with the mark by which Excel knows it; JSON is a list of rows, with ISO 8601 times.
     Raises UsageError for another suffix and StorageError where the file cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise UsageError(f"{path} has no suffix that names a kind of table.", hint=nearest(suffix, WRITERS))
-    WRITERS[suffix](path, frame)
+    rows = 0
+
+    def counted() -> Iterator[pd.DataFrame]:
+        nonlocal rows
+        for part in [frame] if isinstance(frame, pd.DataFrame) else frame:
+            rows += len(part)
+            yield part
+
+    WRITERS[suffix](path, counted())
+    return rows
 
 
-def _xlsx(path: Path, frame: pd.DataFrame) -> None:
-    write_workbook(path, frame, sheet=path.stem)
+def _xlsx(path: Path, frames: Frames) -> None:
+    write_workbook(path, frames, sheet=path.stem)
 
 
-def _csv(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_path(path) as partial:
-        frame.to_csv(
-            partial, index=False, encoding="utf-8-sig", errors="replace", lineterminator="\n", compression=None
-        )
+def _parquet(path: Path, frames: Frames) -> None:
+    with batch_writer(path) as writer:
+        for frame in frames:
+            writer.write(frame)
 
 
-def _json(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_path(path) as partial:
-        text = frame.to_json(orient="records", date_format="iso", force_ascii=False, double_precision=15, indent=1)
-        partial.write_bytes(text.encode("utf-8", "replace"))
+def _csv(path: Path, frames: Frames) -> None:
+    with (
+        atomic_path(path) as partial,
+        partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
+        for number, frame in enumerate(frames):
+            frame.to_csv(file, index=False, header=not number, lineterminator="\n")
 
 
-WRITERS: dict[str, Callable[[Path, pd.DataFrame], None]] = {
+def _json(path: Path, frames: Frames) -> None:
+    before = b"["
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        for frame in frames:
+            if len(frame):
+                text = frame.to_json(
+                    orient="records", date_format="iso", force_ascii=False, double_precision=15, indent=1
+                )
+                file.write(before + text[1:-2].encode("utf-8", "replace"))
+                before = b","
+        file.write(b"[]" if before == b"[" else b"\n]")
+
+
+WRITERS: dict[str, Callable[[Path, Frames], None]] = {
     ".xlsx": _xlsx,
     ".csv": _csv,
-    ".parquet": write_parquet,
+    ".parquet": _parquet,
     ".json": _json,
 }
 """Suffix → how a table of that kind is written."""

@@ -1,5 +1,6 @@
 """The dashboard's page: quick to show, back by itself after a cut, and honest about what could not be stored."""
 
+import inspect
 import json
 import os
 
@@ -7,11 +8,13 @@ import pytest
 from browsing import Wire, through, until
 
 from workbench import reviewing
+from workbench.llm.providers import lexical
+from workbench.widgets.review import CARD
 from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito")
 SAMPLE = 40
 
 
@@ -98,3 +101,27 @@ def test_an_item_outside_the_sample_shows_the_rows_behind_it_once_it_is_opened(s
     assert "PLAYERA" in eva.page.inner_text(".rows") and "Emisor" in eva.page.inner_text(".rows")
     assert eva.page.input_value(".note textarea") == "sigo escribiendo"
     assert served.store.decisions("one", 1).without_rows() == set()
+
+
+def test_every_sentence_that_is_translated_is_one_of_the_embedded_provider():
+    texts = json.loads((CARD / "texts.json").read_text())
+    source = inspect.getsource(lexical)
+    ours = [text["en"] for name, text in texts.items() if name.startswith("reason_")]
+    assert len(ours) == 11 and all(words.removesuffix("s") in source for words in ours)
+
+
+def test_reasons_of_the_embedded_provider_are_told_in_the_language_of_the_page(served, visit):
+    page = visit("Fito").page
+    for words in ("vuelo", "toner", "playera"):
+        page.keyboard.press("f")
+        page.fill("form[role=search] input", words)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".hit mark >> nth=0")
+        page.keyboard.press("Escape")
+        told = " ".join(page.locator(".hit .reason").all_inner_texts())
+        assert told and not set(told.replace("'", " ").split()) & {"keyword", "word", "its", "next", "example"}, told
+    page.keyboard.press("q")
+    page.click("button[lang=en]")
+    page.keyboard.press("f")
+    page.wait_for_selector(".hit >> nth=0")
+    assert "keyword 'playera'" in page.inner_text(".hits")

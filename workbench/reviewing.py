@@ -20,7 +20,7 @@ from workbench.runs import RunStore
 from workbench.stages import LOCK_WAIT, Notes, Step
 from workbench.values import value_text
 
-VERSION = "2"
+VERSION = "3"
 """Of the rows that are prepared: another one makes old ones prepared anew."""
 
 ROWS_SHOWN = 5
@@ -68,7 +68,9 @@ def _about(run: Run, store: RunStore, iteration: int) -> dict[str, Any]:
     known = {each["name"] for each in categories}
     categories += [{"name": name, "description": ""} for name in sorted(used - known)]
     amount = run.parameters["ingest"].get("amount_column")
-    return {"run": run.name, "run_id": run.run_id, "iteration": iteration, "categories": categories, "amount": amount}
+    ours = run.parameters["classify"].get("provider") == "lexical"
+    about = {"run": run.name, "run_id": run.run_id, "iteration": iteration, "categories": categories}
+    return about | {"amount": amount, "own_reasons": ours}  # ours are told in the reviewer's language
 
 
 def _items(run: Run, store: RunStore, iteration: int) -> Iterator[dict[str, Any]]:

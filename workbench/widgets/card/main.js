@@ -40,6 +40,7 @@ function render({ model, el }) {
   const trouble = h("div", { class: "trouble", role: "alert", hidden: true });
   const live = h("p", { class: "live", role: "status", "aria-live": "polite" });
   const root = h("section", { class: "wbr" }, bar, offline, trouble, main, live);
+  root.dataset.lmSuppressShortcuts = "";  // in JupyterLab, A would add a cell and X cut this one
   el.append(root);
 
   app.say = (text) => { live.textContent = text; };

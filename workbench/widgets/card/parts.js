@@ -56,6 +56,15 @@ function namedWords(reason) {
   return new Set(words.filter((word) => word.length > 2));
 }
 
+// A reason as it is shown: our own provider's sentences in the language of the page, a model's as the model wrote them.
+function reasonOf(app, item) {
+  if (!app.about.own_reasons || app.lang === "en") return item.reason;
+  const known = Object.keys(app.texts).filter((name) => name.startsWith("reason_"));
+  const ours = new Map(known.map((name) => [app.texts[name].en, app.texts[name][app.lang]]));
+  const spoken = new RegExp([...ours.keys()].map((words) => `\\b${words}\\b`).join("|"), "g");
+  return item.reason.split(/('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/).map((part, k) => (k % 2 ? part : part.replace(spoken, (words) => ours.get(words)))).join("");
+}
+
 function translator(texts, lang) {
   return (name, values = {}) =>
     (texts[name]?.[lang] ?? name).replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");

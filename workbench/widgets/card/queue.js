@@ -147,7 +147,7 @@ function answerBox(app, item) {
   const said = item.said || [];
   return h("section", { class: "answer", "aria-label": app.t("model_says") },
     h("p", { class: "said" }, h("span", {}, app.t("model_says")), h("strong", {}, item.category), scorePill(app, item.score)),
-    item.reason ? h("p", { class: "reason" }, item.reason) : null,
+    item.reason ? h("p", { class: "reason" }, reasonOf(app, item)) : null,
     said.length ? h("p", { class: "before" }, `${app.t("before")}: `,
       said.map(([n, name, score]) => `${app.t("iteration", { n })}: ${name} (${app.n.score(score)})`).join(" · ")) : null);
 }

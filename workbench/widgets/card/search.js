@@ -57,7 +57,7 @@ function hitCard(app, item, words, again) {
     h("div", {}, Object.values(item.fields).filter(Boolean).map((text) => h("p", { class: "text" }, markPlaces(text, words))),
       h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",
         ` ${t("n_rows", { n: app.n.whole(item.n_rows) })}${item.asked ? ` · ${t("in_sample")}` : ""}`),
-      item.reason ? h("p", { class: "reason" }, item.reason) : null,
+      item.reason ? h("p", { class: "reason" }, reasonOf(app, item)) : null,
       history.length ? h("details", {}, h("summary", {}, t("history", { n: history.length })), h("ul", {}, history)) : null),
     buttons);
 }

@@ -1,0 +1,84 @@
+"""`workbench review` as a person ends it: Ctrl+C, a kill, and without what it needs."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+from browsing import reviewed_run, until, write_project
+from conftest import PROMPT
+
+from workbench.runs import open_store
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    """Start `workbench review` on a small run; gives the process and its port."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    monkeypatch.delenv("WORKBENCH_RUNS", raising=False)
+    write_project(tmp_path, PROMPT, sample=10)
+    reviewed_run(tmp_path)[1].close()
+    started = []
+
+    def begin():
+        command = [sys.executable, "-m", "workbench.cli", "review", "one", "--no-browser", "--reviewer", "Ana"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        started.append(process)
+        port = next(int(found[1]) for line in process.stdout if (found := re.search(r"Ana: http://[^:]+:(\d+)/", line)))
+        until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 2)  # the server and a kernel
+        with open_store(tmp_path / "runs") as store:
+            until(lambda: "accuracy" in store.decisions("one", 1).results())
+        return process, port
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def is_free(port):
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("how", ["INT", "TERM", "KILL"])
+def test_when_it_ends_its_children_are_gone_and_the_port_is_free(begin, how):
+    process, port = begin()
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(getattr(signal, f"SIG{how}"))
+    code = process.wait(30)
+    until(lambda: all(map(gone, children)), seconds=30)
+    assert is_free(port)
+    if how != "KILL":  # the usual way to end a review: what was decided is taken in
+        assert code == 0
+        assert "items have a verdict" in process.stdout.read()
+
+
+def test_without_voila_the_extra_is_named_and_nothing_starts(begin):
+    program = (
+        "import sys; sys.modules['voila'] = None; sys.argv = ['workbench', 'review', 'one', '--no-browser'];"
+        "from workbench.cli import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "pip install 'datainspector-workbench[review]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,9 +1,12 @@
 """The same work on a Dask cluster: the same rows, also when a worker dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -65,6 +68,33 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(cluster, tmp_path
     assert (tmp_path / "died").exists()
     with Client(cluster) as client:
         client.wait_for_workers(2, timeout=30)
+
+
+def test_a_worker_that_is_killed_during_an_ingest_changes_no_row(project):
+    files = 12
+    write(project / "in", files, 15_000)
+    local = ingest("local")
+    parts = project / "runs" / ".cache" / "parts"
+    shutil.rmtree(parts)
+    done_then = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers, Client(workers) as client:
+        pids = list(client.run(os.getpid).values())
+
+        def kill_one():
+            while not (done := len(list(parts.glob("*/*.json")))):
+                time.sleep(0.002)
+            os.kill(pids[0], signal.SIGKILL)
+            done_then.append(done)
+
+        killer = threading.Thread(target=kill_one)
+        killer.start()
+        remote = ingest("remote", "ingest.engine=dask", f"ingest.scheduler={workers.scheduler_address}")
+        killer.join()
+        client.wait_for_workers(2, timeout=30)
+        assert pids[0] not in client.run(os.getpid).values()
+    assert 0 < done_then[0] < files  # it was in the middle
+    for one, other in zip(local, remote, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_in_threads_results_come_in_order_and_few_parts_are_held():

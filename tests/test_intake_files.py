@@ -13,7 +13,12 @@ import pytest
 
 from workbench import console, delivery, report, workflow
 from workbench.errors import ColumnNotFound, ReadError, StageFailed
+from workbench.intake.files import find
+from workbench.intake.lots import MakePart, make_lots
+from workbench.intake.partition import Preparation
+from workbench.intake.progress import Meter
 from workbench.parameters import load_parameters
+from workbench.refinery import get_pipeline
 from workbench.runs import open_store
 
 
@@ -215,6 +220,28 @@ def test_every_file_gets_its_rows_back_with_their_answers(folder, loop):
     assert list(first)[:4] == ["Concepto", "Importe", "Clave", "category"]
     assert list(first["Concepto"]) == ["Taxi", "Tacos", "taxi "]
     assert first["category"].tolist() == classified["category"].tolist()[:3]
+
+
+def test_progress_moves_while_a_big_file_among_small_ones_is_read(folder):
+    lines = "".join(f"Viaje {number} a la planta,{number}\n" for number in range(120_000))
+    (folder / "in" / "big.csv").write_text("Concepto,Importe\n" + lines)
+    (folder / "in" / "bad.csv").write_text("Texto,Importe\n" + lines)
+    options = load_parameters("run.yaml", ["ingest.input=in", "ingest.filters={}"]).ingest
+    sources, told = find(options).sources, []
+    meter = Meter(sum(source.size for source in sources), lambda *said: None)
+
+    def tell(*said):
+        meter.show_part(*said)
+        told.append((meter.done, meter.rows))
+
+    make = MakePart(Preparation(options, get_pipeline("v3")), open_store().parts("x"), tell)
+    size = next(source.size for source in sources if source.name == "big.csv")
+    for lot in make_lots([(source.name, source) for source in sources]):
+        done = make(lot)
+        meter.show_part(lot.name, lot.size, done.facts.get("rows", 0))
+    within = [rows for done, rows in told if 0.3 * size < done < 2.9 * size]
+    assert len(within) >= 2 and told == sorted(told)
+    assert (meter.done, meter.rows) == (meter.total, 120_007)  # nothing of the file that could not be used is counted
 
 
 def test_progress_tells_bytes_rows_and_pace(folder):

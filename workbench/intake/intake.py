@@ -106,13 +106,14 @@ class Intake:
         return chosen
 
     def _make(self, lots: list[Lot], made: dict[str, dict[str, Any]], meter: Meter) -> None:
-        make = MakePart(self._preparation, self._parts)
+        is_here = self.options.engine == "local"  # another process tells only when a lot is done
+        make = MakePart(self._preparation, self._parts, meter.show_part if is_here else None)
         for new in map_parts(make, lots, self.options.engine, self.options.scheduler):
             for fault in new.faults:
                 self.files.failed(fault)
             if new.facts:
                 made[new.lot.name] = new.facts
-            meter.show(meter.done + new.lot.size, meter.rows + new.facts.get("rows", 0))
+            meter.show_part(new.lot.name, new.lot.size, new.facts.get("rows", 0))
 
     def _places(self, made: dict[str, dict[str, Any]], hashed: list[tuple[str, Source]]) -> list[Place]:
         """Say where the rows of every source stand, in the order of the sources."""

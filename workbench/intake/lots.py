@@ -99,6 +99,8 @@ class MakePart:
 
     preparation: Preparation
     parts: Parts
+    tell: Callable[[str, int, int], None] | None = None
+    """Is told after every batch how many bytes and rows of the lot of that name are done."""
 
     def __call__(self, lot: Lot) -> Made:
         """Make the part of a lot; a source that cannot be used is told of, and the others make the part.
@@ -126,6 +128,8 @@ class MakePart:
                 prepared = self.preparation(batch)
                 writer.write(prepared.rows.drop(columns="row_id"))
                 counts.add(prepared)
+                if self.tell:
+                    self.tell(lot.name, prepared.bytes_done, counts.rows)
             if not counts.rows or (faults and len(sources) == 1):
                 raise _NothingRead
             failed = {fault.name for fault in faults}

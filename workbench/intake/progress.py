@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -21,6 +22,15 @@ class Meter:
         self._tell = tell
         self._start = self._told = time.monotonic()
         self._before: int | None = None
+        self._parts: dict[str, tuple[int, int]] = {}
+        self._adding = threading.Lock()
+
+    def show_part(self, name: str, done: int, rows: int) -> None:
+        """Tell how many bytes and rows are done of one of several parts, which may be made in threads at once."""
+        with self._adding:
+            before = self._parts.get(name, (0, 0))
+            self._parts[name] = (done, rows)
+            self.show(self.done + done - before[0], self.rows + rows - before[1])
 
     def show(self, done: int, rows: int) -> None:
         """Tell how many bytes and rows are done, twice a second: others are told through the database."""

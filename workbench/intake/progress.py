@@ -20,7 +20,8 @@ class Meter:
         """Bytes that need not be read: they were before."""
         self.rows = 0
         self._tell = tell
-        self._start = self._told = time.monotonic()
+        self._start = time.monotonic()
+        self._told = self._start - EVERY  # the first news is told at once
         self._before: int | None = None
         self._parts: dict[str, tuple[int, int]] = {}
         self._adding = threading.Lock()

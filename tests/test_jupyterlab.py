@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from openai_server import OpenAIServer
 
-from workbench import workflow
+from workbench import reviewing, workflow
 from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import open_store
@@ -112,6 +112,29 @@ def test_the_whole_loop_is_clicked_through_and_the_run_is_found_again_after_a_re
     page.get_by_text("Is it really better than the last one?").wait_for()
     page.get_by_text("items changed their category").wait_for()
     assert store.latest().parameters["classify"]["prompt"] == "parameters/prompts/prompt.v2.yaml"
+    assert foreign == []
+    page.close()
+
+
+def test_the_review_notebook_shows_the_same_card_in_jupyterlab(project, lab, browser, loop):
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["validate.gold_column=null"]), store)
+    reviewing.prepare(run, store, 1)
+    notebook = project / "notebooks" / "review.ipynb"
+    told = notebook.read_text().replace("run_id = None", "run_id = 'one'").replace("iteration = None", "iteration = 1")
+    notebook.write_text(told)
+    page, foreign = opened(browser, lab, "review.ipynb")
+    item = page.wait_for_selector("article.item").get_attribute("data-item")
+    cells = page.locator(".jp-Cell").count()
+    page.locator(".wbr .tab").first.click()
+    for key in "xu":  # X cuts a cell in JupyterLab, but not here
+        page.keyboard.press(key)
+    page.wait_for_function(
+        "was => ![undefined, was].includes(document.querySelector('article.item')?.dataset.item)", arg=item
+    )
+    page.locator(".wbr .category").first.click()
+    wait_until(lambda: len(store.validations("one", 1)) == 1)
+    assert page.locator(".jp-Cell").count() == cells
     assert foreign == []
     page.close()
 

@@ -40,7 +40,6 @@ function render({ model, el }) {
   const trouble = h("div", { class: "trouble", role: "alert", hidden: true });
   const live = h("p", { class: "live", role: "status", "aria-live": "polite" });
   const root = h("section", { class: "wbr" }, bar, offline, trouble, main, live);
-  root.dataset.lmSuppressShortcuts = "";  // in JupyterLab, A would add a cell and X cut this one
   el.append(root);
 
   app.say = (text) => { live.textContent = text; };
@@ -68,13 +67,17 @@ function render({ model, el }) {
   app.open = (view) => { if (view !== app.view) { app.say(""); app.set({ view }); main.focus(); } };
   app.wire = connect(model, app);
 
+  // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
+  const alone = !!document.body.dataset.voila;
   const onkey = (event) => {
+    if (!alone && !root.contains(event.target)) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
     if (typing) {
       if (event.key === "Escape") { event.target.blur(); main.focus(); event.stopPropagation(); }
       return;
     }
+    if (!alone) event.stopPropagation();
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const act = app.drawn?.keys?.[key] || (VIEW_KEYS[key] && (() => app.open(VIEW_KEYS[key])));
     if (!act || (/^(Enter| )$/.test(key) && event.target.tagName === "BUTTON")) return;
@@ -82,12 +85,11 @@ function render({ model, el }) {
     event.stopPropagation();
     if (!event.repeat) act();
   };
-  const place = document.body.dataset.voila ? document : el;
-  place.addEventListener("keydown", onkey, true);
+  window.addEventListener("keydown", onkey, true);  // JupyterLab listens at the document
 
   app.draw();
   sendKept(app);
-  return () => { place.removeEventListener("keydown", onkey, true); app.wire.stop(); };
+  return () => { window.removeEventListener("keydown", onkey, true); app.wire.stop(); };
 }
 
 export default { render };

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from workbench import intake, llm, metrics, refinery, tracking
 from workbench.errors import BudgetReached, ParameterError, UsageError
@@ -84,7 +85,7 @@ def estimate_input(parameters: Parameters, store: RunStore) -> llm.Estimate:
     prepared = intake.Intake(options, pipeline, store, gold_column=parameters.validate_.gold_column)
     for _ in prepared.parts():
         pass
-    return estimate(pd.concat(prepared.items(), ignore_index=True), prompt, parameters, store)
+    return estimate(pa.concat_tables(prepared.items()).to_pandas(), prompt, parameters, store)
 
 
 def classify_items(

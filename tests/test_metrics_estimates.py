@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.metrics import Drawn, drawn_alike, drawn_as, estimate, wilson
-from workbench.sampling import allocate
+from workbench.metrics.estimates import speaking
+from workbench.sampling import allocate, draw
+from workbench.sampling import design as together
 
 WORLDS = 1_000
 
@@ -121,10 +123,55 @@ def test_strata_without_a_verdict_are_stood_for_by_the_other_small_ones():
 
 
 def test_draws_count_by_their_judged_items_whatever_their_size():
-    table = design(({"all": 1000}, {"all": ["a", "b"]}), ({"all": 10}, {"all": ["c", "d", "e", "f"]}))
+    table = design(({"all": 10_000}, {"all": ["a", "b"]}), ({"all": 9_998}, {"all": ["c", "d", "e", "f"]}))
     drawn = drawn_as(list("abcdef"), table)
-    assert drawn.weight == pytest.approx(np.ones(6))
+    assert drawn.weight == pytest.approx(np.ones(6), abs=1e-3)
     assert len(set(drawn.stratum)) == 2
+
+
+def test_a_later_draw_is_completed_by_what_was_judged_before_it():
+    table = design(
+        ({"big": 2, "small": 98}, {"big": ["a", "b"], "small": ["c", "d"]}), ({"small": 96}, {"small": ["e", "f"]})
+    )
+    drawn = drawn_as(list("abcdef"), table)
+    assert drawn.weight / drawn.weight[0] == pytest.approx([1, 1, (4 / 6) * 49 + (2 / 6) * 1, 33, 16, 16], rel=0.04)
+    assert drawn.weight[:2].sum() / drawn.weight.sum() == pytest.approx(2 / 100)
+
+
+def test_over_three_iterations_that_take_the_biggest_first_the_share_of_the_amount_has_no_bias():
+    rng = np.random.default_rng(5)
+    amount = pd.Series(rng.lognormal(0, 2.0, 700), index=[f"i{number}" for number in range(700)])
+    right = pd.Series(rng.random(700) < np.where(amount > amount.quantile(0.95), 0.95, 0.6), index=amount.index)
+    truth = (amount * right).sum() / amount.sum()
+    frame = pd.DataFrame({"item_id": amount.index, "category": "Pop", "score": 0.5, "status": "ok", "weight": amount})
+    found = []
+    for seed in range(60):
+        samples = []
+        for iteration in range(3):
+            judged = [item for sample in samples for item in sample["item_id"]]
+            samples.append(draw(frame, strategy="weighted", size=50, seed=10 * seed + iteration, exclude=judged))
+        ids = [item for sample in samples for item in sample["item_id"]]
+        drawn = drawn_as(ids, together(samples))
+        found.append(estimate(right[ids].to_numpy(), drawn, amount[ids].to_numpy()))
+    assert np.mean([each.estimate for each in found]) == pytest.approx(truth, abs=0.01)
+    assert np.mean([each.low <= truth <= each.high for each in found]) >= 0.9
+
+
+def test_a_draw_of_hard_items_only_counts_for_itself_once_a_later_draw_reaches_the_rest():
+    table = design(({"low": 20}, {"low": ["a", "b"]}), ({"all": 98}, {"all": ["c", "d"]}))
+    table.loc[table["draw"] == 1, "drawable_items"] = 100
+    assert speaking(list("ab"), table) == set()
+    assert speaking(list("abcd"), table) == {1, 2}
+    weight = drawn_as(list("abcd"), table).weight
+    assert weight / weight[0] == pytest.approx([1, 1, 49, 49])
+
+
+def test_an_item_that_was_drawn_again_counts_in_its_last_draw_and_spoils_neither():
+    table = design(({"Pop": 90, "Renta": 1}, {"Pop": ["a", "b"], "Renta": ["c"]}), ({"Renta": 1}, {"Renta": ["c"]}))
+    table.loc[table["draw"] == 2, "drawable_items"] = 89
+    table = pd.concat([table, table[:1].assign(item_id="d", draw=2, stratum_items=88, drawable_items=89)])
+    assert speaking(list("abcd"), table) == {1, 2}
+    assert len(drawn_as(list("abcd"), table).weight) == 4
 
 
 def test_a_category_that_is_all_right_does_not_divide_by_a_rounding_error():

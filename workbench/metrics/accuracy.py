@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.metrics.categories import FEW_VERDICTS, by_category, confused_pairs, macro_f1
-from workbench.metrics.estimates import Drawn, Numbers, covers_everything, drawn_alike, drawn_as, estimate
+from workbench.metrics.estimates import Drawn, Numbers, drawn_alike, drawn_as, estimate, speaking
 from workbench.metrics.numbers import Interval
 from workbench.metrics.verdicts import correct_and_incorrect
 from workbench.records import Pool, Status
@@ -154,20 +154,16 @@ def by_chance(item_ids: pd.Series[str], design: pd.DataFrame | None) -> tuple[pd
     """Say which judged items may speak for others, and count why the rest may not."""
     if design is None:
         return pd.Series(True, index=item_ids.index), {}
-    covers = covers_everything(design)
     drawn = item_ids.isin(design["item_id"])
-    speaks = item_ids.isin(design.loc[design["draw"].map(covers).astype("bool"), "item_id"])
+    last_draw = item_ids.map(design.drop_duplicates("item_id", keep="last").set_index("item_id")["draw"])
+    speaks = last_draw.isin(speaking(list(item_ids), design))
     counts = {NOT_DRAWN: int((~drawn).sum()), ONE_SIDED: int((drawn & ~speaks).sum())}
     return speaks, {reason: count for reason, count in counts.items() if count}
 
 
 def _measure(counted: pd.DataFrame, design: pd.DataFrame | None, items: pd.DataFrame | None) -> dict[str, Any]:
     """Estimate everything that is told of the judged items that count."""
-    drawn = (
-        drawn_alike(len(counted))
-        if design is None or counted.empty
-        else drawn_as(list(counted["item_id"]), covered(design))
-    )
+    drawn = drawn_alike(len(counted)) if design is None or counted.empty else drawn_as(list(counted["item_id"]), design)
     correct = counted["predicted"] == counted["true"].fillna("")
     right = correct.to_numpy(dtype=bool)
     rows, amount = _sizes(counted["item_id"], items)
@@ -182,11 +178,6 @@ def _measure(counted: pd.DataFrame, design: pd.DataFrame | None, items: pd.DataF
         "macro_f1": macro_f1(categories),
         "judged": Judged(counted["score"].to_numpy(dtype="float64"), right, drawn),
     }
-
-
-def covered(design: pd.DataFrame) -> pd.DataFrame:
-    """Keep the draws in which every item had a chance."""
-    return design[design["draw"].map(covers_everything(design)).astype("bool")]
 
 
 def _sizes(item_ids: pd.Series[str], items: pd.DataFrame | None) -> tuple[Numbers, Numbers]:

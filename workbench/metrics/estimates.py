@@ -42,11 +42,21 @@ def drawn_alike(n: int) -> Drawn:
     return Drawn(np.ones(n), np.zeros(n, dtype=np.int64), np.zeros(n))
 
 
-def covers_everything(design: pd.DataFrame) -> pd.Series[bool]:
-    """Say of every draw whether each item had a chance in it: only then can it speak for all of them."""
-    strata = design.drop_duplicates(["draw", "stratum"])
-    reached = strata.groupby("draw")["stratum_items"].sum()
-    return reached == strata.groupby("draw")["drawable_items"].first()
+def speaking(item_ids: Sequence[str], design: pd.DataFrame) -> set[int]:
+    """Give the draws whose judged items may speak for all items.
+
+    Those are the draws in which each item had a chance, and the draws before one of them: it left out what was judged
+    in those, which then stands for itself.
+
+    Args:
+        item_ids: the judged items.
+        design: `DESIGN_COLUMNS`, one row per drawn item; of an item that was drawn again its last draw counts.
+    """
+    strata = design.drop_duplicates(["draw", "stratum"]).groupby("draw")
+    covers = strata["stratum_items"].sum() == strata["drawable_items"].first()
+    judged = set(_last_draws(design, item_ids)["draw"])
+    last = max((draw for draw in covers.index[covers] if draw in judged), default=0)
+    return set(covers.index[covers.index <= last])
 
 
 def drawn_as(item_ids: Sequence[str], design: pd.DataFrame) -> Drawn:
@@ -54,27 +64,60 @@ def drawn_as(item_ids: Sequence[str], design: pd.DataFrame) -> Drawn:
 
     Within a stratum the judged items stand for all of it, so that a review that was not finished, or verdicts that may
     not be used, cost precision and nothing else (as long as chance alone chose them). Strata with fewer than two judged
-    items are taken together, and stand for those of which none was judged. Several draws count by their judged items.
+    items are taken together, and stand for those of which none was judged.
+
+    A draw leaves out what was judged before it, so alone it speaks for the rest only. What an earlier draw took out
+    completes it (Raj 1956, JASA 51, 269–284): a judged item stands for its stratum in its own draw, and in each later
+    one for what was judged of its stratum. The draws count by their judged items.
 
     Args:
         item_ids: the judged items, each once and each in the design.
-        design: `DESIGN_COLUMNS`, one row per drawn item.
+        design: `DESIGN_COLUMNS`, one row per drawn item; of an item that was drawn again its last draw counts.
     """
-    judged = design.set_index("item_id").loc[list(item_ids), ["draw", "stratum"]].reset_index()
+    judged = _last_draws(design, item_ids)
     n = judged.groupby(["draw", "stratum"]).size().rename("n")
-    strata = design.drop_duplicates(["draw", "stratum"]).set_index(["draw", "stratum"])[["stratum_items"]]
-    strata = strata.join(n).fillna({"n": 0}).reset_index()
+    strata = design.groupby(["draw", "stratum"])[["stratum_items", "drawable_items"]].first()
+    strata["drawn"] = design.groupby(["draw", "stratum"]).size()
+    strata = _stand_for(strata.join(n).fillna({"n": 0}).reset_index())
     strata["group"] = strata["stratum"].where(strata["n"] >= 2, "\0few")
     groups = strata.groupby(["draw", "group"])
-    present = strata["stratum_items"].where(strata["n"] > 0, 0).groupby([strata["draw"], strata["group"]])
-    scale = groups["stratum_items"].transform("sum") / present.transform("sum").where(lambda total: total > 0)
-    strata["weight"] = strata["stratum_items"] * scale / strata["n"].where(strata["n"] > 0)
+    present = strata["mass"].where(strata["n"] > 0, 0).groupby([strata["draw"], strata["group"]])
+    scale = groups["mass"].transform("sum") / present.transform("sum").where(lambda total: total > 0)
+    strata["weight"] = strata["mass"] * scale / strata["n"].where(strata["n"] > 0)
+    strata["fraction"] = (strata["n"] / (strata["items"] * scale)).clip(0, 1)
     strata["code"] = groups.ngroup()
     table = judged.merge(strata, on=["draw", "stratum"], how="left")
-    weight = table["weight"].astype("float64")
-    share_of_draw = weight / weight.groupby(table["draw"]).transform("mean")
-    fraction = np.clip(1 / np.maximum(weight.to_numpy(), 1.0), 0.0, 1.0)
-    return Drawn(share_of_draw.to_numpy(), table["code"].to_numpy(dtype=np.int64), fraction)
+    weight = table["weight"].fillna(0.0).to_numpy(dtype="float64")
+    fraction = table["fraction"].fillna(0.0).to_numpy(dtype="float64")
+    return Drawn(weight / (weight.mean() or 1.0), table["code"].to_numpy(dtype=np.int64), fraction)
+
+
+def _last_draws(design: pd.DataFrame, item_ids: Sequence[str]) -> pd.DataFrame:
+    """Give item_id, draw and stratum of those of the items that were drawn, in their order."""
+    last = design.drop_duplicates("item_id", keep="last").set_index("item_id")[["draw", "stratum"]]
+    return last.reindex(pd.Index(list(item_ids), name="item_id")).dropna().astype({"draw": "int64"}).reset_index()
+
+
+def _stand_for(strata: pd.DataFrame) -> pd.DataFrame:
+    """Add for how much every stratum stands in all draws together: `mass`, up to a factor, and `items`.
+
+    A draw counts where each item had a chance in it. By how much the next draw could draw fewer, so many items of this
+    one were judged, and it takes them over.
+    """
+    draws = strata.groupby("draw")[["stratum_items", "n", "drawn"]].sum()
+    draws["drawable"] = strata.groupby("draw")["drawable_items"].first()
+    fewer = (draws["drawable"] - draws["drawable"].shift(-1)).fillna(0.0)
+    gone = np.clip(fewer, 0, draws["drawn"])
+    before = gone.cumsum() - gone
+    counts = draws["n"].where(draws["stratum_items"] == draws["drawable"], 0.0)
+    factor = (counts if counts.sum() else draws["n"]) / (draws["drawable"] + before)
+    later = factor.sum() - factor.cumsum()
+    taken = strata["drawn"] * strata["draw"].map(gone / draws["drawn"])
+    own = strata["draw"].map(factor)
+    return strata.assign(
+        mass=own * strata["stratum_items"] + strata["draw"].map(later) * taken,
+        items=strata["stratum_items"].where(own > 0, taken),
+    )
 
 
 def estimate(right: NDArray[np.bool_], drawn: Drawn, size: Numbers | None = None) -> Interval:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.metrics.accuracy import by_chance, covered, side_by_side, usable_for_accuracy
+from workbench.metrics.accuracy import by_chance, side_by_side, usable_for_accuracy
 from workbench.metrics.estimates import Drawn, drawn_alike, drawn_as, kish_size
 from workbench.metrics.numbers import CONFIDENCE, Interval
 
@@ -50,7 +50,7 @@ def compare_on_shared_items(
     first, second = (pairs[name].to_numpy(dtype=bool) for name in ("right_before", "right_after"))
     drawn = drawn_alike(len(pairs))
     if design is not None and len(pairs):
-        drawn = drawn_as(list(pairs["item_id"]), covered(design))
+        drawn = drawn_as(list(pairs["item_id"]), design)
     fixed, broken = ~first & second, first & ~second
     found: dict[str, Any] = {
         "n": len(pairs),

@@ -112,11 +112,11 @@ def design(samples: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Put several draws together: how every drawn item came into its sample.
 
     Returns:
-        Columns item_id, draw (numbered from 1), stratum, stratum_items, drawable_items. An item that was drawn twice
-        counts for its first draw.
+        Columns item_id, draw (numbered from 1), stratum, stratum_items, drawable_items. An item that nobody judged may
+        be drawn again: then it has a row for each draw.
     """
     columns = ["item_id", "stratum", "stratum_items", "drawable_items"]
     parts = [sample[columns].assign(draw=number) for number, sample in enumerate(samples, start=1)]
     if not parts:
         return pd.DataFrame(columns=[*columns, "draw"])
-    return pd.concat(parts, ignore_index=True).drop_duplicates("item_id", ignore_index=True)
+    return pd.concat(parts, ignore_index=True)

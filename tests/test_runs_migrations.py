@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from workbench.runs import open_store
 from workbench.runs.database import Database
 from workbench.runs.schema import METADATA, MIGRATIONS
+from workbench.runs.schemas import Schemas
 
 FIRST = """
 CREATE TABLE migrations (name VARCHAR NOT NULL, applied_at VARCHAR NOT NULL, PRIMARY KEY (name));
@@ -81,6 +82,21 @@ def test_a_database_of_the_first_version_gets_what_it_lacks_and_keeps_what_it_ha
     assert (store.get("one").name, store.get("one").iteration) == ("old", 2)
     assert store.answers().get(["k"])["k"].category == "Viajes"
     Database(url)  # the second time there is nothing to do
+
+
+@pytest.mark.parametrize("had", range(1, len(MIGRATIONS) + 1))
+def test_a_database_of_every_version_between_becomes_the_newest(url, had):
+    make_first(url)
+    Database(url, MIGRATIONS[:had])
+    database = Database(url)
+    assert columns(database) == as_declared()
+    with database.read() as transaction:
+        found = sa.inspect(transaction.connection)
+        for name, table in METADATA.tables.items():
+            assert {index["name"] for index in found.get_indexes(name)} == {index.name for index in table.indexes}
+        assert {row["name"] for row in transaction.rows("migrations")} == {name for name, _ in MIGRATIONS}
+    Schemas(database).put({"k": {"path": "año.csv"}})
+    assert Schemas(database).get(["k", "x"]) == {"k": {"path": "año.csv"}}
 
 
 def test_migrations_are_numbered_in_order():

@@ -7,7 +7,9 @@ import threading
 import pandas as pd
 import pytest
 
+from workbench import workflow
 from workbench.errors import StorageError, UsageError
+from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import RunStore, open_store
 
@@ -122,3 +124,32 @@ def test_a_server_that_restarts_is_waited_for_and_one_that_stays_away_is_an_erro
     store.set_state("one", RunState.FINISHED)
     again.join()
     store.close()
+
+
+def test_an_ingest_whose_server_goes_away_stops_and_goes_on_with_what_it_had_prepared(
+    postgres_server, own_server, project, monkeypatch
+):
+    (project / "in").mkdir()
+    for number in range(4):
+        lines = "".join(f"Viaje {n} a la planta {number},{n}\n" for n in range(5_000))
+        (project / "in" / f"{number}.csv").write_text("Concepto,Importe\n" + lines)
+    changes = ["ingest.input=in", "ingest.filters={}", "validate.gold_column=null"]
+    parameters = load_parameters("run.yaml", changes)
+    server = own_server()
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", server.get_uri())
+    with open_store() as store:
+        store._database.patience = 0.3
+
+        def stop_when_two_are_there(text):
+            if len(list(store.folder.glob(".cache/parts/*/*.json"))) == 2:
+                server.stop()
+
+        with pytest.raises(StorageError, match="does not play along") as caught:
+            workflow.ingest(parameters, store, run_id="one", show=stop_when_two_are_there)
+        assert "start the database again" in caught.value.hint
+    assert len(list((project / "runs").glob(".cache/parts/*/*.json"))) >= 2
+    server.ensure_postgres_running()
+    with open_store() as store:
+        workflow.ingest(parameters, store, run_id="one")
+        assert store.facts("one", "ingest")["files"]["kept"] >= 2
+        assert len(store.load("one", "rows")) == 20_000

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from workbench import console, delivery, report, workflow
+from workbench.cli import main
 from workbench.errors import ColumnNotFound, ReadError, StageFailed
 from workbench.intake.files import find
 from workbench.intake.lots import MakePart, make_lots
@@ -116,6 +117,22 @@ def test_lines_that_were_left_out_are_told_of_where_the_run_is_told_of(folder):
         assert (rows["source_file"] == name).sum() == 2
         assert store.load(run_id, "files").set_index("name").at[name, "reason"] == note
         assert f"{name}: lines that hold no" in console.summary(report.summary(store, run_id))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may names be any bytes")
+def test_names_that_are_no_utf8_links_in_a_circle_and_pipes_stop_nobody(folder, capsys):
+    (folder / "in" / os.fsdecode(b"Art\xedculos.csv")).write_text("Concepto\nTaxi\n")
+    (folder / "in" / os.fsdecode(b"roto\xf1.xlsx")).write_text("no workbook")
+    (folder / "in" / "ene\n🌮.csv").write_text("Concepto\nTaxi\n")
+    (folder / "in" / "circle").symlink_to("../in")
+    (folder / "in" / "self.csv").symlink_to("self.csv")
+    os.mkfifo(folder / "in" / "pipe.csv")
+    _, _, rows, facts = ingest()
+    assert {"Artículos.csv", "ene\n🌮.csv"} < set(rows["source_file"]) and len(rows) == 9
+    assert {each["name"] for each in facts["files"]["failures"]} == {"rotoñ.xlsx", "self.csv"}
+    assert "2 failed" in console.facts("ingest", facts) and "self.csv failed: " in console.facts("ingest", facts)
+    assert main(["inspect", "in"]) == 0
+    assert "rotoñ.xlsx" in capsys.readouterr().out
 
 
 def test_a_bad_file_stops_the_run_where_that_is_wanted_and_where_nothing_else_is_there(folder):

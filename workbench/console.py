@@ -290,9 +290,9 @@ def health(found: dict[str, Any]) -> str:
 
 
 def facts(title: str, found: dict[str, Any]) -> str:
-    """Lay out the facts of a stage, one a line."""
+    """Lay out the facts of a stage, one a line, and of an ingest what became of its files."""
     flat = [(name, _cell(value)) for name, value in found.items() if not isinstance(value, dict)]
-    return "\n".join([title, *(_pairs(flat) if flat else [])])
+    return "\n".join([title, *(_pairs(flat) if flat else []), *_files(found.get("files", {}))])
 
 
 def comparison(found: dict[str, Any]) -> str:

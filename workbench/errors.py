@@ -26,7 +26,19 @@ Foreign errors are mapped at the border of the module that calls the foreign lib
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_STRAY_BYTES = re.compile("[\udc80-\udcff]+")
+
+
+def plain_text(name: str) -> str:
+    r"""Give a file's name as text; bytes of it that are no UTF-8, as archives of Windows leave them, are cp1252.
+
+    >>> plain_text(b"Art\xedculos/2024 \xc3\xb1.csv".decode(errors="surrogateescape"))
+    'Artículos/2024 ñ.csv'
+    """
+    return _STRAY_BYTES.sub(lambda found: found[0].encode(errors="surrogateescape").decode("cp1252", "replace"), name)
 
 
 class WorkbenchError(Exception):
@@ -36,9 +48,10 @@ class WorkbenchError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         """Keep the message and the hint apart, so that faces can lay them out."""
+        message = plain_text(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = None if hint is None else plain_text(hint)
 
     def __str__(self) -> str:
         """Give one line: the message, then the hint."""

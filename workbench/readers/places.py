@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from workbench.errors import MissingExtra, ReadError, WorkbenchError
+from workbench.errors import MissingExtra, ReadError, WorkbenchError, plain_text
 from workbench.readers.faults import FileFault, border, missing
 from workbench.settings import find_file
 
@@ -106,7 +106,9 @@ def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
                 try:
                     yield _entry(path, base)
                 except OSError:
-                    yield FileFault(_relative(path, base), f"{name} is gone.", "the link or the file leads nowhere.")
+                    yield FileFault(
+                        _relative(path, base), f"{plain_text(name)} is gone.", "the link or the file leads nowhere."
+                    )
     for fault in faults:
         place = _relative(Path(fault.filename or folder), base)
         yield FileFault(place, f"{place} may not be looked into.", "ask for the permission, or leave it out.")
@@ -118,7 +120,7 @@ def _entry(path: Path, base: Path) -> Entry:
 
 
 def _relative(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) and path != base else path.name
+    return plain_text(path.relative_to(base).as_posix() if path.is_relative_to(base) and path != base else path.name)
 
 
 def _look_there(given: str) -> Iterator[Entry]:

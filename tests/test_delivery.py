@@ -123,3 +123,13 @@ def test_a_table_without_rows_is_a_file_without_rows(tmp_path):
         assert write_table(tmp_path / f"out{suffix}", pd.DataFrame({"a": []})) == 0
     assert json.loads((tmp_path / "out.json").read_text()) == []
     assert (tmp_path / "out.csv").read_text(encoding="utf-8-sig") == "a\n"
+
+
+def test_the_times_of_a_csv_are_written_alike_in_every_batch(tmp_path):
+    times = ["2024-01-05 00:00:00", None, "2024-01-05 00:00:00", "2024-01-06 10:20:30"]
+    frame = pd.DataFrame({"Fecha": pd.to_datetime(times)})
+    for name, given in (("whole", frame), ("parts", [frame.iloc[:2], frame.iloc[2:]])):
+        write_table(tmp_path / f"{name}.csv", given)
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    lines = (tmp_path / "whole.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines == ["Fecha", "2024-01-05", '""', "2024-01-05", "2024-01-06 10:20:30"]

@@ -75,6 +75,12 @@ def test_files_and_functions_are_small_and_parameters_few(path):
             assert len([name for name in names if name not in ("self", "cls")]) <= 6, f"{node.name} takes too much"
 
 
+def test_every_file_is_checked_for_style():
+    show = [sys.executable, "-m", "ruff", "check", "--show-files", str(ROOT)]
+    shown = subprocess.run(show, capture_output=True, text=True, check=True).stdout.split("\n")
+    assert set(map(str, [*MODULES, *NOTEBOOKS, *(ROOT / "tests").glob("*.py")])) <= set(shown)
+
+
 def test_help_needs_no_heavy_import():
     heavy = ["pandas", "numpy", "pyarrow", "sqlalchemy", "papermill", "sklearn", "matplotlib", "pydantic"]
     program = (

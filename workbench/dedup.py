@@ -20,6 +20,9 @@ from workbench.errors import ColumnNotFound, UsageError, nearest
 from workbench.registry import Registry
 from workbench.values import codes_of, is_coded, one_array, value_text
 
+REPLACED_AT_ONCE = 1 << 18
+"""Ids that find a new place together when an index grows: each takes about 100 bytes while it does."""
+
 Keep = Literal["first", "last"]
 Compared = dict[str, "pd.Series[Any]"]
 """What a strategy compares: the columns, under the names that enter the hash."""
@@ -355,7 +358,8 @@ class ItemIndex:
             self._keys, self._rows = (_longer(array, size) for array in (self._keys, self._rows))
         if 2 * needed > len(self._slots):
             self._slots = np.full(1 << (2 * needed).bit_length(), -1, np.int32)
-            self._place(self._keys[: self._count].copy(), 0)
+            for start in range(0, self._count, REPLACED_AT_ONCE):
+                self._place(self._keys[start : min(start + REPLACED_AT_ONCE, self._count)].copy(), start)
 
 
 def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:

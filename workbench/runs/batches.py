@@ -22,7 +22,12 @@ _EMPTY = ("total_files", "files_processed", "total_rows", "processing_total", "p
 def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
     """Note that a run's ingest begins (again)."""
     time, parameters = now(), run["parameters"]
-    row: dict[str, Any] = {"batch_id": run["run_id"], "status": PROCESSING, "current_phase": "ingest", "overall_progress": 0}
+    row: dict[str, Any] = {
+        "batch_id": run["run_id"],
+        "status": PROCESSING,
+        "current_phase": "ingest",
+        "overall_progress": 0,
+    }
     row |= {"config": parameters.get("ingest") or {}, "created_at": run["created_at"], "started_at": time}
     row |= dict.fromkeys(_EMPTY) | {"session_id": run["facts"].get("session_id")}
     row |= {"consolidated_file": None, "llm_input_file": None, "completed_at": None, "last_updated": time}
@@ -32,7 +37,11 @@ def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
 def progressed(transaction: Transaction, progress: Mapping[str, Any]) -> None:
     """Note how far the ingest is, as the table `progress` has it."""
     done, total = progress["done"], progress["total"]
-    values: dict[str, Any] = {"processing_completed": done, "processing_total": total, "last_updated": progress["updated_at"]}
+    values: dict[str, Any] = {
+        "processing_completed": done,
+        "processing_total": total,
+        "last_updated": progress["updated_at"],
+    }
     values |= {"overall_progress": min(99, 100 * done // total) if total else 0, "current_phase": progress["detail"]}
     transaction.update(_TABLE, values, run_id=progress["run_id"], status=PROCESSING)
 
@@ -40,7 +49,12 @@ def progressed(transaction: Transaction, progress: Mapping[str, Any]) -> None:
 def finished(transaction: Transaction, run: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Note that all files are read; `facts` are those of the ingest stage."""
     files, rows, time = len(run["facts"].get("inputs") or []), facts.get("rows"), now()
-    values: dict[str, Any] = {"status": COMPLETED, "current_phase": "consolidated", "overall_progress": 100, "state_snapshot": facts}
+    values: dict[str, Any] = {
+        "status": COMPLETED,
+        "current_phase": "consolidated",
+        "overall_progress": 100,
+        "state_snapshot": facts,
+    }
     values |= {"total_files": files, "files_processed": files, "total_rows": rows}
     values |= {"processing_total": rows, "processing_completed": rows, "completed_at": time, "last_updated": time}
     values |= {"consolidated_file": _file("rows"), "llm_input_file": _file("llm_input")}

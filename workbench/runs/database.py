@@ -1,7 +1,7 @@
 """The run database: opened, brought up to date, and the few verbs that the store needs.
 
-Only this module and `schema` know SQLAlchemy; here is the border where its errors become StorageError. SQLite in WAL mode
-is the default; PostgreSQL comes by URL. The columns carry the names of the fields of `records`.
+Only this module and `schema` know SQLAlchemy; here is the border where its errors become StorageError. SQLite in WAL
+mode is the default; PostgreSQL comes by URL. The columns carry the names of the fields of `records`.
 """
 
 from __future__ import annotations

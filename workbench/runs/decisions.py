@@ -18,8 +18,18 @@ from typing import Any
 from workbench.records import VALIDATION_COLUMNS, clean_text, pool_of
 from workbench.runs.artifacts import to_json
 from workbench.runs.database import Database, Transaction
-from workbench.runs.review_lists import MINE, OF_REVIEW, OPEN, ORDERS, REVISION, SHOWN, Filters, ReviewLists
-from workbench.runs.review_lists import settle, shown
+from workbench.runs.review_lists import (
+    MINE,
+    OF_REVIEW,
+    OPEN,
+    ORDERS,
+    REVISION,
+    SHOWN,
+    Filters,
+    ReviewLists,
+    settle,
+    shown,
+)
 from workbench.runs.values import now
 from workbench.settings import database_url
 

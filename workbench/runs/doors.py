@@ -15,7 +15,6 @@ from workbench.runs.locks import LOCK, is_held
 from workbench.runs.rows import RunRows
 from workbench.runs.sessions import Sessions
 
-
 FOLLOW_SECONDS = 0.5
 """How often a run that is followed is looked at."""
 

@@ -1,4 +1,4 @@
-"""Whether the files of a run are still what was written: a SHA-256 of each, kept when it is saved, checked on demand."""
+"""Whether the files of a run are still what was written: a SHA-256 of each, kept when it is saved."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import StorageError, UsageError, nearest
+from workbench.errors import StorageError
 from workbench.runs.artifacts import mapped_errors, to_json
 
 LOG_NAME = "run.log"

@@ -70,7 +70,9 @@ def _temporary(store: RunStore, oldest: datetime, dry_run: bool) -> Iterator[Rem
     removed = [path for path in store.folder.glob(f"{_REMOVED}*") if path.is_dir()]
     scratch = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     kernels = [log.parent for log in scratch.glob("wb????????/kernel.log")]
-    unpacked = [path for path in scratch.glob("workbench-" + 8 * "[a-z0-9_]") if _touched(path) < datetime.now(UTC) - _READING]
+    unpacked = [
+        path for path in scratch.glob("workbench-" + 8 * "[a-z0-9_]") if _touched(path) < datetime.now(UTC) - _READING
+    ]
     old = [path for path in (*notebooks, *kernels, *unpacked) if _touched(path) < oldest]
     for path in [*leftovers(store.folder), *old, *removed]:
         yield _throw_away("temporary file", path, dry_run)

@@ -261,7 +261,7 @@ def json_list(path: Path, key: str) -> Iterator[Callable[[Any], None]]:
 
 
 def _plain_texts(table: Any) -> str | None:
-    """Write rows as the entries of a list; None where a value is null, or has a character that JSON writes otherwise."""
+    """Write rows as the entries of a list; None where a value is null or has a character that JSON escapes."""
     kind, parts = pa.large_string(), []
     for position, (name, values) in enumerate(zip(table.column_names, table.columns, strict=True)):
         texts = values.combine_chunks().cast(kind)

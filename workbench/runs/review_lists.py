@@ -57,7 +57,7 @@ SHOWN = {
     "unsure": f"{_DECIDED} ('unsure', 'skip'))",
     "all": "i.wanted > 0",
 }
-"""Which items of the sample a reviewer goes through → SQL. Every item has `wanted > 0`: it names the indexes to take."""
+"""Which items of the sample a reviewer goes through → SQL. Every item has `wanted > 0`; it names the indexes."""
 
 REVISION = (
     "i.revision || '.' || (SELECT COUNT(*) + COUNT(d.undone_by) FROM review_decisions d"
@@ -167,7 +167,8 @@ class ReviewLists:
             "SELECT i.alike AS alike, i.category AS category, COUNT(*) AS items, SUM(i.n_rows) AS n_rows,"
             " SUM(i.money) AS money, MIN(i.item_id) AS item_id FROM review_items i"
             f" WHERE {OF_REVIEW} AND i.alike <> '' AND i.open > 0 AND i.blind = 0"
-            f" GROUP BY i.alike, i.category HAVING COUNT(*) > 1 ORDER BY SUM(i.n_rows) DESC, i.alike LIMIT {MOST_GROUPS}"
+            " GROUP BY i.alike, i.category HAVING COUNT(*) > 1"
+            f" ORDER BY SUM(i.n_rows) DESC, i.alike LIMIT {MOST_GROUPS}"
         )
         with self._database.read() as transaction:
             groups = self._ask(transaction, sql)
@@ -184,7 +185,9 @@ class ReviewLists:
         parts = [OF_REVIEW, "i.open > 0", "i.blind = 0", *like]
         parts += ["i.alike = :alike"] if alike else []
         parts += ["i.category = :category"] if category else []
-        sql = f"SELECT i.*, {REVISION} FROM review_items i WHERE {' AND '.join(parts)} ORDER BY i.n_rows DESC, i.item_id"
+        sql = (
+            f"SELECT i.*, {REVISION} FROM review_items i WHERE {' AND '.join(parts)} ORDER BY i.n_rows DESC, i.item_id"
+        )
         with self._database.read() as transaction:
             values = {"alike": alike, "category": category, "reviewer": reviewer, **words}
             rows = self._ask(transaction, f"{sql} LIMIT {MOST_MEMBERS}", **values)

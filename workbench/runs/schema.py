@@ -164,7 +164,9 @@ _REVIEW_ITEMS = sa.Table(
     sa.Column("card", sa.Text, nullable=False),
 )
 _QUEUE = "position IS NOT NULL AND open > 0"
-_SAMPLE = "position IS NOT NULL AND wanted > 0"  # says no more than the first half, and keeps the queue from taking these
+_SAMPLE = (
+    "position IS NOT NULL AND wanted > 0"  # says no more than the first half, and keeps the queue from taking these
+)
 for _name, _columns, _part in (
     ("queue_sampled", ("position",), _QUEUE),
     ("queue_score", ("score", "position"), _QUEUE),

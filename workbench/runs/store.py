@@ -111,8 +111,8 @@ class RunStore(Doors):
         """List the runs, newest first, with the numbers of their newest iteration that has any.
 
         Columns: `run_id, name, state, iteration, created_at, updated_at, rows, items, accuracy, accuracy_low,
-        accuracy_high, confident_share, ambiguous_rate, cost_usd, pinned`; times in UTC, shares from 0 to 1. What is unknown is NaN, or
-        None among the whole numbers (rows, items).
+        accuracy_high, confident_share, ambiguous_rate, cost_usd, pinned`; times in UTC, shares from 0 to 1. What is
+        unknown is NaN, or None among the whole numbers (rows, items).
         """
         rows = self._rows()
         with self._database.read() as transaction:

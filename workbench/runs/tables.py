@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import UsageError, nearest
 from workbench.runs.artifacts import atomic_path
 from workbench.runs.parquet import batch_writer
 from workbench.runs.workbook import write_workbook
-
+from workbench.values import value_text
 
 Frames = Iterable[pd.DataFrame]
 
@@ -19,7 +21,8 @@ Frames = Iterable[pd.DataFrame]
 def write_table(path: Path, frame: pd.DataFrame | Frames) -> int:
     """Write a frame, or frames of the same columns, to .xlsx, .csv, .parquet or .json, whole or not at all.
 
-    Of several frames one after the other is held. Gives the number of rows. CSV is UTF-8 with the mark by which Excel knows it; JSON is a list of rows, with ISO 8601 times.
+    Of several frames one after the other is held. Gives the number of rows. CSV is UTF-8 with the mark by which Excel
+    knows it, a midnight in it stands as its day; JSON is a list of rows, with ISO 8601 times.
     Raises UsageError for another suffix and StorageError where the file cannot be written.
     """
     suffix = path.suffix.lower()
@@ -53,7 +56,18 @@ def _csv(path: Path, frames: Frames) -> None:
         partial.open("w", encoding="utf-8-sig", errors="replace", newline="") as file,
     ):
         for number, frame in enumerate(frames):
-            frame.to_csv(file, index=False, header=not number, lineterminator="\n")
+            _with_times_as_text(frame).to_csv(file, index=False, header=not number, lineterminator="\n")
+
+
+def _with_times_as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write times value by value: left to itself, each frame would choose a form of its own."""
+    return frame.assign(**{name: _as_text(frame[name]) for name in frame.select_dtypes(["datetime", "datetimetz"])})
+
+
+def _as_text(times: pd.Series[Any]) -> pd.Series[Any]:
+    codes, distinct = pd.factorize(times)
+    written = np.array([*map(value_text, distinct), None], dtype=object)
+    return pd.Series(written[codes], times.index)
 
 
 def _json(path: Path, frames: Frames) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from workbench import console, plots, report
 from workbench.parameters import load_parameters
+from workbench.report.words import weak_sentences
 from workbench.runs import open_store
 
 KEYS = ["accuracy", "weak", "better", "accept", "review", "prompt"]
@@ -42,6 +43,19 @@ def test_terminal_page_and_chart_tell_the_same(ran):
         assert plots.to_svg(plots.chart(each["chart"])).startswith("<svg")
         assert each["chart"]["title"] in page
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_a_category_that_is_found_more_often_than_all_are_right_is_not_called_weak():
+    found = {"Servicios": 0.52, "Obra": 0.7, "Renta": 0.96}
+    rows = [
+        {"category": name, "estimate": p, "low": 0.1, "high": 0.99, "n": 20, "note": None} for name, p in found.items()
+    ]
+    macro = {"estimate": 0.7, "categories": 3, "thin": []}
+    accuracy = {"estimate": 0.72, "by_category": rows, "confused_pairs": [], "macro_f1": macro}
+    told = weak_sentences({"accuracy": accuracy})[0]
+    assert "Obra (70.0 %" in told
+    assert "Servicios (52.0 %" in told
+    assert "Renta" not in told
 
 
 def test_before_a_review_the_answers_say_what_is_missing(loop, project, store):

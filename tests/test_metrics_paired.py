@@ -109,6 +109,17 @@ def test_a_wrong_verdict_without_a_correction_only_speaks_of_what_it_judged():
     assert compare_on_shared_items(frame, same, Side(2, predictions(["Renta"])))["both_wrong"] == 1
 
 
+def test_an_accuracy_that_moves_against_the_plain_counts_says_why():
+    before, after = ["Pop", "Pop", "Renta", "Renta"], ["Renta", "Pop", "Pop", "Pop"]
+    design = pd.DataFrame({"item_id": ["i0", "i1", "i2", "i3"], "draw": 1, "stratum": ["many"] * 2 + ["few"] * 2})
+    design = design.assign(stratum_items=[98, 98, 2, 2], drawable_items=100)
+    sides = Side(1, predictions(before)), Side(2, predictions(after))
+    found = compare_on_shared_items(verdicts(["Pop"] * 4, before), *sides, design=design)
+    assert (found["fixed"], found["broken"]) == (2, 1)
+    assert "each item weighted as it was drawn, accuracy moved by -47.0 points" in found["sentence"]
+    assert "weighted" not in compare(fixed=2, broken=1, right=4, wrong=0)["sentence"]
+
+
 def test_a_rare_category_that_was_drawn_too_often_does_not_decide_the_difference():
     true = ["Pop"] * 4
     before, after = ["Pop", "Pop", "Renta", "Renta"], ["Pop"] * 4

@@ -3,6 +3,7 @@
 import json
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 from openai_server import KEY, MODEL, OpenAIServer
@@ -208,6 +209,23 @@ def test_where_everything_has_a_verdict_the_loop_goes_on_to_its_end(loop, projec
         usable = set(store.validations("one").query("pool == 'holdout'")["item_id"]) - shown
         assert store.load("one", "metrics", each)["accuracy"]["n"] <= len(usable)
     assert "NaN" not in json.dumps(report.summary(store, "one"))
+
+
+def test_items_to_look_at_again_are_no_reason_to_wait_for_ever(loop, project, store):
+    options = ["validate.sample_size=500", "validate.gold_column=null"]
+    loop(load_parameters("run.yaml", options), store)
+    said = store.load("one", "sample", 1)[["item_id", "category"]].assign(reviewer="Ana", corrected_category=None)
+    doubted = said[:3].assign(reviewer="Beto", corrected_category=["Indeterminado"] * 3)
+    pd.concat([said.assign(is_correct="yes"), doubted.assign(is_correct="no")]).drop(columns="category").to_csv(
+        "said.csv"
+    )
+    run = up_to(stages.Step("refine", 1), load_parameters("run.yaml", [*options, "validate.verdicts=said.csv"]), store)
+    run = loop(load_parameters("run.yaml", options), store)
+    assert run.state == RunState.FINISHED
+    assert store.load("one", "sample", 2).empty
+    assert len(store.load("one", "review_items", 2)) >= 3
+    assert "Every item has a verdict already" in workflow.review_advice(run, store, 2)
+    assert "disputed between reviewers: let a third person decide" in console.summary(report.summary(store, "one"))
 
 
 def test_items_without_text_are_no_reason_to_wait_for_ever(project, store):

@@ -133,11 +133,13 @@ def asked_about(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
     return both.assign(**marks).reset_index(drop=True)
 
 
-def nothing_to_ask(notes: Notes, options: ValidateSection) -> str:
-    """Say why nobody is asked anything in an iteration; empty where somebody is."""
+def nothing_to_ask(notes: Notes) -> str:
+    """Say why an iteration does not wait for a review; empty where its sample holds an item.
+
+    Items to look at again alone are no reason to wait: what people decided of them stands until somebody looks.
+    """
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    sampled = store.load(run_id, "sample", iteration)
-    if len(sampled if options.gold_column else asked_about(store, run_id, iteration)):
+    if len(store.load(run_id, "sample", iteration)):
         return ""
     items = store.load(run_id, "items", columns=["item_id"])["item_id"]
     judged = set(store.validations(run_id)["item_id"])

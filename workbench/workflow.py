@@ -247,7 +247,7 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     validation.share_pools(store, run_id, iteration)
     validations = store.validations(run_id, iteration)
     notes.facts.update(sample=len(store.load(run_id, "sample", iteration)), verdicts=len(validations))
-    if validations.empty and (nothing := validation.nothing_to_ask(notes, parameters.validate_)):
+    if validations.empty and (nothing := validation.nothing_to_ask(notes)):
         notes.facts["nothing_to_ask"] = nothing
     notes.waiting = validations.empty and "nothing_to_ask" not in notes.facts
     if not faults and not notes.waiting:

@@ -189,7 +189,7 @@ def _sentence(found: dict[str, Any], told: dict[str, Any]) -> str:
         return "Better or not cannot be told: no reviewed item may measure both iterations. Review a sample."
     counts = (
         f"of the {n:,} reviewed items that neither prompt was made from, {found['fixed']:,} were fixed and "
-        f"{found['broken']:,} broken{_p(found['mcnemar_p'])}; {_points(found['difference'])}"
+        f"{found['broken']:,} broken{_p(found['mcnemar_p'])}; {_weighted(found)}{_points(found['difference'])}"
     )
     if verdict != UNKNOWN:
         return f"This iteration is {verdict}: {counts}."
@@ -204,6 +204,12 @@ def _p(p: float | None) -> str:
     if p is None:
         return ""
     return f" (McNemar p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})"
+
+
+def _weighted(found: dict[str, Any]) -> str:
+    """Say why accuracy moves the other way than the plain counts, where it does."""
+    plain, moved = found["fixed"] - found["broken"], found["difference"]["estimate"]
+    return "each item weighted as it was drawn, " if plain * moved < 0 else ""
 
 
 def _points(difference: dict[str, Any]) -> str:

@@ -165,7 +165,8 @@ def reviewer_sentences(reviewed: Facts) -> list[str]:
         )
         told.append(
             f"People agree with {percent(shown['estimate'])} of the suggestions that they see (n = {shown['n']}) and "
-            f"with {percent(hidden['estimate'])} of the hidden ones (n = {hidden['n']}): seeing them makes {points}."
+            f"with {percent(hidden['estimate'])} of the hidden ones (n = {hidden['n']}): seeing them makes a "
+            f"difference of {points}."
         )
     return told
 
@@ -255,13 +256,17 @@ def _macro(macro: Facts) -> str:
 
 
 def _weakest(accuracy: Facts) -> list[str]:
-    """Name the categories that are surely weak: those whose upper bound is lowest, among those with enough verdicts."""
+    """Name the categories that are surely weak: those whose upper bound is lowest, among those with enough verdicts.
+
+    One that is found more often than all together are right is not among them.
+    """
     enough = [row for row in accuracy["by_category"] if not row["note"]]
-    weak = sorted((row for row in enough if row["estimate"] < 1), key=lambda row: (row["high"], row["category"]))
+    below = (row for row in enough if row["estimate"] < 1 and row["estimate"] <= accuracy["estimate"])
+    weak = sorted(below, key=lambda row: (row["high"], row["category"]))
     if not enough:
         return ["No category has enough verdicts yet to be called weak or strong."]
     if not weak:
-        return ["No weak one shows: all verdicts on the categories with enough of them are right."]
+        return ["No weak one shows: each category with enough verdicts is found as often as all are right, or more."]
     named = ", ".join(f"{row['category']} ({_measured(row)} found, n = {row['n']})" for row in weak[:WEAKEST_SHOWN])
     return [f"Weakest of the categories with enough verdicts: {named}."]
 

@@ -61,7 +61,8 @@ def _csv(path: Path, frames: Frames) -> None:
 
 def _with_times_as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Write times value by value: left to itself, each frame would choose a form of its own."""
-    return frame.assign(**{name: _as_text(frame[name]) for name in frame.select_dtypes(["datetime", "datetimetz"])})
+    times = frame.select_dtypes(["datetime", "datetimetz"])
+    return frame.assign(**{str(name): _as_text(times[name]) for name in times})
 
 
 def _as_text(times: pd.Series[Any]) -> pd.Series[Any]:

@@ -18,10 +18,6 @@ WORDS = (
     *("renta", "oficina", "vinil", "lona", "impresión", "publicidad", "hospedaje", "viáticos", "gasolina", "papelería"),
     *("tóner", "cartucho", "café", "agua", "garrafón", "flete", "mensajería", "boleto", "avión", "hotel", "alimentos"),
 )
-KEYWORDS = (
-    *("renta", "oficina", "vinil", "lona", "impresión", "publicidad", "hospedaje", "viáticos", "gasolina", "papelería"),
-    *("tóner", "cartucho", "café", "agua", "garrafón", "flete", "mensajería", "boleto", "avión", "hotel", "alimentos"),
-)
 KEYWORDS = ("vinil", "impresion", "RENTA oficina", "a", "zzz", "garrafón agua")
 
 

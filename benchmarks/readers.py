@@ -1,7 +1,8 @@
-"""How fast files are read: 10,000 invoices in a ZIP archive, and a sheet against openpyxl into the same frame.
+"""How fast files are read: 10,000 invoices in a ZIP archive, a sheet against openpyxl, JSON Lines against pandas.
 
 `python benchmarks/readers.py [--invoices N] [--rows N]` prints a markdown table. CPU seconds, best of three interleaved
-repetitions; the invoices (CFDI 4.0, three concepts each) and the sheet (ten columns) are made up, with a fixed seed.
+repetitions, always into the same frame; the invoices (CFDI 4.0, three concepts each), the sheet and the JSON Lines (ten
+columns each) are made up, with a fixed seed.
 """
 
 from __future__ import annotations
@@ -50,12 +51,11 @@ def pack(folder: Path, invoices: int) -> Path:
     return folder / "facturas.zip"
 
 
-def sheet(folder: Path, rows: int) -> Path:
+def table(rows: int) -> pd.DataFrame:
     chance = random.Random(7)
     columns = {f"texto {k}": [f"servicio {chance.randrange(rows)} {k}" for _ in range(rows)] for k in range(5)}
     columns |= {f"importe {k}": [chance.randrange(10**6) / 100 for _ in range(rows)] for k in range(5)}
-    pd.DataFrame(columns).to_excel(folder / "hoja.xlsx", index=False, engine="xlsxwriter")
-    return folder / "hoja.xlsx"
+    return pd.DataFrame(columns)
 
 
 def by_openpyxl(path: Path) -> pd.DataFrame:
@@ -77,12 +77,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        archive, book = pack(Path(place), options.invoices), sheet(Path(place), options.rows)
+        archive, book, lines = (
+            pack(Path(place), options.invoices),
+            Path(place) / "hoja.xlsx",
+            Path(place) / "lineas.jsonl",
+        )
+        table(options.rows).to_excel(book, index=False, engine="xlsxwriter")
+        table(options.rows).to_json(lines, orient="records", lines=True, force_ascii=False)
+        pd.testing.assert_frame_equal(read(lines), pd.read_json(lines, lines=True), check_dtype=False)
         pd.testing.assert_frame_equal(read(book), by_openpyxl(book), check_dtype=False)
         ways: dict[str, Callable[[], object]] = {
             "invoices": lambda: sum(len(b.frame) for b in read_sources(find_sources([str(archive)]).sources)),
             "openpyxl": lambda: by_openpyxl(book),
             "read": lambda: read(book),
+            "read_json": lambda: pd.read_json(lines, lines=True),
+            "read lines": lambda: read(lines),
         }
         taken = {name: [] for name in ways}
         for _ in range(REPETITIONS):
@@ -94,6 +103,8 @@ def main() -> None:
     print(f"| {options.invoices:,} CFDI in a ZIP | {best['invoices']:.1f} | {rate} |")
     print(f"| XLSX {options.rows:,} × 10, openpyxl read-only | {best['openpyxl']:.1f} | 1 × |")
     print(f"| the same, `read` | {best['read']:.1f} | {best['openpyxl'] / best['read']:.1f} × |")
+    print(f"| JSON Lines {options.rows:,} × 10, `pandas.read_json` | {best['read_json']:.1f} | 1 × |")
+    print(f"| the same, `read` | {best['read lines']:.1f} | {best['read_json'] / best['read lines']:.1f} × |")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -31,8 +32,10 @@ Records: TypeAlias = Callable[[], Iterable[Record]]
 
 _LONG_NUMBER = re.compile(rb"[:\[,]\s*-?[0-9]{19}")
 """A whole number that orjson would round."""
-_LONG_DIGITS = re.compile(rb"[0-9]{19}")
-"""The same, in a form that is found faster."""
+_DIGITS = bytes(ord("0") if code in b"0123456789" else ord(" ") for code in range(256))
+LINES_AT_ONCE = 500
+_BETWEEN = secrets.token_hex(16)
+"""Stands between lines that are parsed together; no file holds it, so that no line can hide in its neighbour."""
 
 
 def loads(data: bytes) -> Any:
@@ -45,7 +48,7 @@ def loads(data: bytes) -> Any:
 
 
 def _has_long_number(data: bytes) -> bool:
-    return bool(_LONG_DIGITS.search(data) and _LONG_NUMBER.search(data))
+    return b"0" * 19 in data.translate(_DIGITS) and bool(_LONG_NUMBER.search(data))
 
 
 def value_text(value: Any) -> str:
@@ -174,14 +177,34 @@ def scan_jsonl(path: Path, options: Options) -> Scan:
 
 def _lines(file: TextFile, broken: _Broken) -> Iterator[Record]:
     """Give the records; notes the lines that are none."""
+    number = 1
     with file.utf8() as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                record, fault = _parse(line)
-                if fault is None:
-                    yield record
-                else:
-                    broken.add(number, fault if line.endswith(b"\n") else f"{fault}; the file ends in it")
+        while lines := list(islice(stream, LINES_AT_ONCE)):
+            together = _parse_together(lines)
+            yield from _one_by_one(lines, number, broken) if together is None else together
+            number += len(lines)
+
+
+def _one_by_one(lines: Sequence[bytes], first: int, broken: _Broken) -> Iterator[Record]:
+    for number, line in enumerate(lines, start=first):
+        if line.strip():
+            record, fault = _parse(line)
+            if fault is None:
+                yield record
+            else:
+                broken.add(number, fault if line.endswith(b"\n") else f"{fault}; the file ends in it")
+
+
+def _parse_together(lines: Sequence[bytes]) -> list[Record] | None:
+    """Parse lines as one list, which is much faster; None where not every line holds just a record."""
+    data = b"[" + f',"{_BETWEEN}",'.encode().join(lines) + b"]"
+    try:
+        found = loads(data)
+    except ValueError:
+        return None
+    records: list[Record] = found[::2]
+    whole = len(records) == len(lines) and found[1::2] == [_BETWEEN] * (len(lines) - 1)
+    return records if whole and set(map(type, records)) == {dict} else None
 
 
 def _parse(line: bytes) -> tuple[Record, str | None]:

@@ -9,7 +9,7 @@ import sys
 
 import psutil
 import pytest
-from browsing import reviewed_run, until, write_project
+from browsing import Served, Visitor, reviewed_run, until, write_project
 from conftest import PROMPT
 
 from workbench.runs import open_store
@@ -82,3 +82,18 @@ def test_without_voila_the_extra_is_named_and_nothing_starts(begin):
     assert done.returncode == 2
     assert "pip install 'datainspector-workbench[review]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_relative_database_file_is_the_same_one_for_the_reviewers_kernels(tmp_path, browser, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", "sqlite:///beside.sqlite")
+    write_project(tmp_path, PROMPT, sample=10)
+    run, store = reviewed_run(tmp_path)
+    with store:
+        served = Served(run, store, ["Ana"])
+        ana = Visitor(browser, served.now.links["Ana"])
+        ana.press("a")
+        ana.close()
+        served.stop()
+        assert len(served.decided("Ana")) == 1
+    assert (tmp_path / "beside.sqlite").exists()

@@ -125,3 +125,14 @@ def test_reasons_of_the_embedded_provider_are_told_in_the_language_of_the_page(s
     page.keyboard.press("f")
     page.wait_for_selector(".hit >> nth=0")
     assert "keyword 'playera'" in page.inner_text(".hits")
+
+
+def test_a_figure_in_a_table_of_the_results_stays_on_one_line(served, visit):
+    reviewing.refresh_results(served.run, served.store, 1, "")
+    eva = visit("Eva")
+    eva.page.set_viewport_size({"width": 700, "height": 700})
+    eva.page.keyboard.press("r")
+    eva.page.wait_for_selector("td.figure")
+    lines = "cells => cells.map(cell => { const range = document.createRange(); range.selectNodeContents(cell);"
+    lines += " return range.getClientRects().length; })"
+    assert set(eva.page.locator("td.figure").evaluate_all(lines)) == {1}

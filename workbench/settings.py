@@ -22,8 +22,15 @@ def runs_folder() -> Path:
 
 
 def database_url(folder: Path) -> str:
-    """The SQLAlchemy URL of the run database: `WORKBENCH_DATABASE_URL`, or a SQLite file in the runs folder."""
-    return os.environ.get("WORKBENCH_DATABASE_URL") or f"sqlite:///{folder.resolve() / 'workbench.sqlite'}"
+    """The SQLAlchemy URL of the run database: `WORKBENCH_DATABASE_URL`, or a SQLite file in the runs folder.
+
+    A file is named by its whole path: the kernels that get this address work in another folder.
+    """
+    given = os.environ.get("WORKBENCH_DATABASE_URL") or f"sqlite:///{folder.resolve() / 'workbench.sqlite'}"
+    dialect, _, file = given.partition(":///")
+    if not dialect.startswith("sqlite") or file.startswith((":memory:", "file:", "?")) or not file:
+        return given
+    return f"{dialect}:///{Path.cwd() / file}"
 
 
 def language() -> str:

@@ -19,7 +19,7 @@ from workbench import reviewing
 from workbench.errors import MissingExtra, StageFailed, UsageError
 from workbench.records import Run
 from workbench.runs import RunStore
-from workbench.settings import shipped_folder
+from workbench.settings import database_url, shipped_folder
 from workbench.widgets.links import link, secret_of
 from workbench.widgets.server import READY
 
@@ -100,7 +100,7 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, "WORKBENCH_RUNS": str(store.folder), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **_places(store), "PYTHONUNBUFFERED": "1"},
             start_new_session=True,  # Ctrl+C is for the launcher, which then ends it in order
         )
     try:
@@ -110,6 +110,11 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
         yield Served(process, {name: link(address, secret, told, name) for name in doors.reviewers})
     finally:
         _stop(process)
+
+
+def _places(store: RunStore) -> dict[str, str]:
+    """Say where the run is to kernels that work in another folder."""
+    return {"WORKBENCH_RUNS": str(store.folder), "WORKBENCH_DATABASE_URL": database_url(store.folder)}
 
 
 def _order(run: Run, store: RunStore, iteration: int, doors: Doors) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import MissingExtra
-from workbench.settings import FILES_URL, runs_folder, shipped_folder
+from workbench.settings import FILES_URL, database_url, runs_folder, shipped_folder
 from workbench.widgets.server import configuration, voila
 
 PORT = 8868
@@ -57,7 +57,8 @@ def _configuration(name: str, port: int | None, token: str) -> Any:
     config.VoilaConfiguration.extension_allowlist = list(MANAGERS)
     config.VoilaConfiguration.file_allowlist, config.VoilaConfiguration.file_denylist = [READ], []
     config.VoilaConfiguration.show_tracebacks = True  # the reader is the owner
-    os.environ |= {FILES_URL: "/voila/files/", "WORKBENCH_RUNS": str(runs_folder().resolve())}  # for the kernels
+    places = {"WORKBENCH_RUNS": str(runs_folder().resolve()), "WORKBENCH_DATABASE_URL": database_url(runs_folder())}
+    os.environ |= {FILES_URL: "/voila/files/", **places}  # for the kernels, which work in another folder
     return config
 
 

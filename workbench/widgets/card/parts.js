@@ -107,9 +107,11 @@ function choice(app, value, options, props) {
   return node;
 }
 
+// A table; a cell that is a figure stays on one line.
 function table(caption, head, rows, props = {}) {
+  const figure = (cell) => (typeof cell === "string" && /^[\d.,%\s–−-]+$/.test(cell) ? "figure" : null);
   return h("table", props,
     h("caption", {}, caption),
     h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, cell)))),
-    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, k) => (k ? h("td", {}, cell) : h("th", { scope: "row" }, cell)))))));
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, k) => (k ? h("td", { class: figure(cell) }, cell) : h("th", { scope: "row" }, cell)))))));
 }

@@ -102,6 +102,24 @@ def test_a_near_duplicate_smuggled_into_a_prompt_measures_neither_it_nor_its_des
     assert held not in measuring.shown_items(run, store, 1)
 
 
+@pytest.mark.parametrize("place", ["rules", "description", "text"])
+def test_an_item_that_a_prompt_quotes_in_its_own_words_does_not_measure_it(loop, project, place):
+    store = open_store()
+    parameters = load_parameters("run.yaml", ["run.iterations=1", "validate.sample_size=30"])
+    run = loop(parameters, store)
+    texts = measuring.texts_of(store, "one")[store.validations("one")["item_id"].drop_duplicates()]
+    held, text = next((item, text) for item, text in texts.items() if len(text.split()) >= 3)
+    assert held not in measuring.shown_items(run, store, 1)
+    path, said = store.path("one", "prompt", 1), f"Si dice «{text.upper()}», es Otros."
+    prompt = yaml.safe_load(path.read_text())
+    if place == "description":
+        prompt["categories"][0]["description"] = said
+    else:
+        prompt[place] = [said] if place == "rules" else f"Clasifica los gastos.\n{said}\n"
+    path.write_text(yaml.safe_dump(prompt, allow_unicode=True))
+    assert held in measuring.shown_items(run, store, 1)
+
+
 def test_the_ledger_of_a_run_never_splits_near_duplicates_over_pools(loop, project):
     lines = [
         f"{n:03d},{kind} {word} {n},{n}.5,Active,Otros"

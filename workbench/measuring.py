@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,14 @@ def measured_now(run: Run, store: RunStore, iteration: int, classified: dict[str
     return measured
 
 
+QUOTED_WORDS = 3
+"""So many words of an item, in their order, stand in a prompt's own words by no accident."""
+
+
 def shown_items(run: Run, store: RunStore, iteration: int, candidate: llm.Prompt | None = None) -> list[str]:
     """Find the reviewed items that the prompts up to an iteration (and a new one) show, and their near-duplicates.
 
-    A prompt shows its examples, by their ids or their texts, and the evidence of its rules.
+    A prompt shows its examples, by their ids or their texts, the evidence of its rules, and what its own words quote.
     """
     options = parameters_of(run).ingest
     pipeline = refinery.get_pipeline(options.pipeline, abbreviations=options.abbreviations)
@@ -81,7 +86,24 @@ def shown_items(run: Run, store: RunStore, iteration: int, candidate: llm.Prompt
     named = {example.item_id for example in examples if example.item_id} | _evidence(run, store, iteration)
     texts, reviewed = texts_of(store, run.run_id), store.validations(run.run_id)["item_id"].drop_duplicates()
     shown |= set(texts[texts.index.isin(list(named))])
+    shown |= _quoted(
+        texts[reviewed], [pipeline.clean(line) for line in {line for each in prompts for line in _prose(each)}]
+    )
     return sorted({*reviewed[near_any(list(texts[reviewed]), sorted(shown))], *named})
+
+
+def _prose(prompt: llm.Prompt) -> list[str]:
+    """Give what a prompt says in words of its own, line by line."""
+    said = [prompt.text or "", prompt.role, prompt.task, *prompt.rules]
+    said += [category.description for category in prompt.categories]
+    said += [keyword for category in prompt.categories for keyword in category.keywords]
+    return [line for text in said for line in text.splitlines()]
+
+
+def _quoted(texts: pd.Series[str], lines: Collection[str]) -> set[str]:
+    """Find the texts of several words that stand in a line as they are; a single word is vocabulary, not an item."""
+    said = "\n".join(f" {line} " for line in lines)
+    return {text for text in set(texts) if len(text.split()) >= QUOTED_WORDS and f" {text} " in said}
 
 
 def _evidence(run: Run, store: RunStore, iteration: int) -> set[str]:

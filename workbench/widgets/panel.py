@@ -20,11 +20,13 @@ from workbench.settings import EXECUTED, FILES_URL, shown
 
 STYLE = """<style>
 .wb-panel {font-size: 14px}
+.wb-panel .widget-html, .wb-panel .widget-html-content {line-height: 1.5}
 .wb-panel table.wb {border-collapse: collapse; margin: 4px 0}
 .wb-panel table.wb td, .wb-panel table.wb th {padding: 3px 10px 3px 0; text-align: left; vertical-align: top}
 .wb-panel table.wb th {font-weight: 600; border-bottom: 1px solid var(--jp-border-color1, #bbb)}
 .wb-panel table.wb td.n {text-align: right; font-variant-numeric: tabular-nums}
-.wb-panel pre.wb {white-space: pre-wrap; max-height: 420px; overflow: auto; padding: 8px; margin: 4px 0;
+.wb-panel pre.wb {white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere;
+  max-height: 420px; overflow: auto; padding: 8px; margin: 4px 0;
   border: 1px solid var(--jp-border-color2, #ccc); background: var(--jp-layout-color1, #fff); color: inherit}
 .wb-panel svg {max-width: 100%; height: auto}
 .wb-panel .wb-bad {color: var(--jp-error-color0, #a4001d)}
@@ -52,8 +54,9 @@ class Panel:
         raise NotImplementedError
 
     def say(self, text: str, *, bad: bool = False) -> None:
-        """Show one line under the panel."""
-        self.message.value = f"<span class='{'wb-bad' if bad else 'wb-soft'}'>{html.escape(text)}</span>"
+        """Show a line under the panel, or several."""
+        lines = html.escape(text).replace("\n", "<br>")
+        self.message.value = f"<span class='{'wb-bad' if bad else 'wb-soft'}'>{lines}</span>"
 
     def _ipython_display_(self) -> None:
         if os.environ.get(EXECUTED):

@@ -170,7 +170,7 @@ def _coloured(changes: str) -> str:
 _FIELD = w.Layout(width="98%")
 _CATEGORY: dict[str, Any] = {
     "name": lambda: w.Text(description="Name", layout=_FIELD),
-    "description": lambda: w.Textarea(description="Belongs here", rows=5, layout=_FIELD),
+    "description": lambda: w.Textarea(description="What it is", rows=5, layout=_FIELD),
     "keywords": lambda: w.Textarea(description="Keywords", placeholder="separated by commas", layout=_FIELD),
     "priority": lambda: w.IntText(description="Priority"),
 }

@@ -144,7 +144,7 @@ def test_the_focus_stays_in_the_page_when_language_theme_or_item_change(served, 
     for place in (0, 1):
         fito.page.locator(".tools button").nth(place).focus()
         fito.page.keyboard.press("Enter")
-        until(lambda: fito.page.evaluate(focused) == "tools")
+        until(lambda: fito.page.evaluate(focused) in ("tools", "MAIN"))  # the view takes it when its item arrives
     item = fito.item()
     fito.page.locator(".actions .act").first.focus()
     fito.page.keyboard.press("Enter")

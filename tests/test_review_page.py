@@ -136,17 +136,3 @@ def test_a_figure_in_a_table_of_the_results_stays_on_one_line(served, visit):
     lines = "cells => cells.map(cell => { const range = document.createRange(); range.selectNodeContents(cell);"
     lines += " return range.getClientRects().length; })"
     assert set(eva.page.locator("td.figure").evaluate_all(lines)) == {1}
-
-
-def test_the_focus_stays_in_the_page_when_language_theme_or_item_change(served, visit):
-    fito = visit("Fito")
-    focused = "document.activeElement.closest('.tools') ? 'tools' : document.activeElement.tagName"
-    for place in (0, 1):
-        fito.page.locator(".tools button").nth(place).focus()
-        fito.page.keyboard.press("Enter")
-        until(lambda: fito.page.evaluate(focused) in ("tools", "MAIN"))  # the view takes it when its item arrives
-    item = fito.item()
-    fito.page.locator(".actions .act").first.focus()
-    fito.page.keyboard.press("Enter")
-    fito.until_other(item)
-    until(lambda: fito.page.evaluate(focused) == "MAIN")

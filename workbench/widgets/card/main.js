@@ -87,18 +87,9 @@ function render({ model, el }) {
   };
   window.addEventListener("keydown", onkey, true);  // JupyterLab listens at the document
 
-  // What is drawn anew would lose the focus: it stays on the same button of the bar, or goes to the view.
-  let held = null, place = -1;
-  root.addEventListener("focusin", ({ target }) => { held = target; place = [...bar.querySelectorAll("button")].indexOf(target); });
-  const redrawn = new MutationObserver(() => {
-    if (!held || held.isConnected || document.activeElement !== document.body) return;
-    (bar.querySelectorAll("button")[place] || main).focus({ preventScroll: true });
-  });
-  redrawn.observe(root, { childList: true, subtree: true });
-
   app.draw();
   sendKept(app);
-  return () => { redrawn.disconnect(); window.removeEventListener("keydown", onkey, true); app.wire.stop(); };
+  return () => { window.removeEventListener("keydown", onkey, true); app.wire.stop(); };
 }
 
 export default { render };

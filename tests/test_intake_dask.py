@@ -1,5 +1,6 @@
 """The same work on a Dask cluster: the same rows, also when a worker dies."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
@@ -24,14 +26,14 @@ pytestmark = pytest.mark.filterwarnings("default")  # those of a cluster that cl
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as workers:
         yield workers.scheduler_address
 
 
-def ingest(run_id, *overrides):
+def ingest(run_id, *overrides, show=None):
     common = ["ingest.input=in", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
     store = open_store()
-    workflow.ingest(load_parameters("run.yaml", [*common, *overrides]), store, run_id=run_id)
+    workflow.ingest(load_parameters("run.yaml", [*common, *overrides]), store, run_id=run_id, show=show)
     return store.load(run_id, "rows"), store.load(run_id, "items")
 
 
@@ -48,9 +50,21 @@ def test_a_cluster_gives_the_same_rows_as_one_process(project, cluster, files):
     local = ingest("local")
     for path in (project / "runs" / ".cache").rglob("*.json"):
         path.unlink()
-    remote = ingest("remote", "ingest.engine=dask", f"ingest.scheduler={cluster}")
+    said = []
+    remote = ingest("remote", "ingest.engine=dask", f"ingest.scheduler={cluster}", show=said.append)
     for one, other in zip(local, remote, strict=True):
         pd.testing.assert_frame_equal(one, other)
+    assert said[0].startswith("reading begins; Dask dashboard: http://127.0.0.1:")
+    assert said[-1] == "60,000 rows read and cleaned"
+
+
+def test_the_dashboard_is_told_before_work_begins_and_has_the_plots_that_jupyterlab_shows(cluster):
+    told = []
+    assert next(map_parts(abs, [-1], "dask", cluster, told.append)) == 1
+    (address,) = told
+    with urllib.request.urlopen(address.replace("/status", "/individual-plots.json"), timeout=30) as answer:
+        plots = json.load(answer)  # what dask-labextension asks for
+    assert {"Individual Task Stream", "Individual Workers Memory", "Individual Progress"} <= plots.keys()
 
 
 def die_once(part):

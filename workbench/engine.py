@@ -26,7 +26,11 @@ Submit = Callable[[Callable[[P], R], P], Any]
 
 
 def map_parts(
-    function: Callable[[P], R], parts: Iterable[P], engine: str = "local", scheduler: str | None = None
+    function: Callable[[P], R],
+    parts: Iterable[P],
+    engine: str = "local",
+    scheduler: str | None = None,
+    on_dashboard: Callable[[str], None] = lambda address: None,
 ) -> Iterator[R]:
     """Apply a function to every part; results come in the order of the parts, and few parts are held at once.
 
@@ -35,6 +39,7 @@ def map_parts(
         parts: taken one after the other, only as fast as they are worked off.
         engine: local (threads of this process) or dask.
         scheduler: address of a Dask scheduler, such as `tcp://host:8786`; null = a cluster on this machine.
+        on_dashboard: told where the cluster shows what it does, before work begins.
 
     Raises:
         UsageError: there is no such engine; MissingExtra: Dask is not installed.
@@ -42,7 +47,7 @@ def map_parts(
     """
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}.", hint=nearest(engine, ENGINES))
-    with _threads() if engine == "local" else _dask(scheduler) as (submit, width):
+    with _threads() if engine == "local" else _dask(scheduler, on_dashboard) as (submit, width):
         waiting: deque[Any] = deque()
         try:
             for part in parts:
@@ -72,7 +77,7 @@ def _at_once(function: Callable[[P], R], part: P) -> Future[R]:
 
 
 @contextmanager
-def _dask(scheduler: str | None) -> Iterator[tuple[Submit[Any, Any], int]]:
+def _dask(scheduler: str | None, on_dashboard: Callable[[str], None]) -> Iterator[tuple[Submit[Any, Any], int]]:
     """Connect to a scheduler; a part travels inside its task, so that another worker can take it over."""
     try:
         from distributed import Client
@@ -86,6 +91,8 @@ def _dask(scheduler: str | None) -> Iterator[tuple[Submit[Any, Any], int]]:
             hint="start one with `dask scheduler`, or leave ingest.scheduler out for a cluster on this machine.",
         ) from None
     with client:
+        if client.dashboard_link:
+            on_dashboard(client.dashboard_link)
         workers = sum(client.nthreads().values()) or 1
 
         def submit(function: Callable[[P], R], part: P) -> Any:

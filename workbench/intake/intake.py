@@ -62,7 +62,7 @@ class Intake:
         counts = Counts()
         hashing = self.files.start_hashing(source)
         batches = read([source], self._preparation, None, counts)
-        for prepared in map_parts(self._preparation, batches, self.options.engine, self.options.scheduler):
+        for prepared in map_parts(self._preparation, batches, *self._engine(meter)):
             if not counts.rows:
                 self._require(prepared.stored_as, source.name)
             counts.add(prepared)
@@ -75,6 +75,9 @@ class Intake:
         part = counts.facts([(hashing.result(), source)])
         self.files.read(source, counts.rows, part["schema"]["notes"])
         self._used = [part | {"schema": part["schema"] | {"path": source.name if source.members else source.path}}]
+
+    def _engine(self, meter: Meter) -> tuple[str, str | None, Callable[[str], None]]:
+        return self.options.engine, self.options.scheduler, meter.watched_at
 
     def _several(self, meter: Meter) -> Iterator[pd.DataFrame]:
         hashed = self.files.hash_all()
@@ -108,7 +111,7 @@ class Intake:
     def _make(self, lots: list[Lot], made: dict[str, dict[str, Any]], meter: Meter) -> None:
         is_here = self.options.engine == "local"  # another process tells only when a lot is done
         make = MakePart(self._preparation, self._parts, meter.show_part if is_here else None)
-        for new in map_parts(make, lots, self.options.engine, self.options.scheduler):
+        for new in map_parts(make, lots, *self._engine(meter)):
             for fault in new.faults:
                 self.files.failed(fault)
             if new.facts:

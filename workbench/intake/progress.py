@@ -23,8 +23,14 @@ class Meter:
         self._start = time.monotonic()
         self._told = self._start - EVERY  # the first news is told at once
         self._before: int | None = None
+        self._dashboard = ""
         self._parts: dict[str, tuple[int, int]] = {}
         self._adding = threading.Lock()
+
+    def watched_at(self, dashboard: str) -> None:
+        """Tell where a cluster shows what it does, now and with everything that is told while it works."""
+        self._dashboard = f"; Dask dashboard: {dashboard}"
+        self._tell(self.done, self.total, f"reading begins{self._dashboard}")
 
     def show_part(self, name: str, done: int, rows: int) -> None:
         """Tell how many bytes and rows are done of one of several parts, which may be made in threads at once."""
@@ -44,7 +50,8 @@ class Meter:
         self._told, seconds = now, max(now - self._start, 1e-9)
         read = max(done - self._before, 1)
         left = seconds * (self.total - done) / read
-        self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left))
+        where = self._dashboard if done < self.total else ""
+        self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left) + where)
 
 
 def describe(done: int, total: int, rows: int, rate: float, left: float) -> str:

@@ -1,21 +1,26 @@
 """How fast ingest is: the reference's design against `workflow.ingest`, from one CSV file to clean, distinct items.
 
-`python benchmarks/ingest.py [--rows N] [--ways reference ingest dask] [--repetitions K] [--json]` prints a table.
+`python benchmarks/ingest.py [--rows N] [--ways reference ingest dask dask-killed] [--repetitions K] [--json]` prints
+a table.
 The full sizes are `--rows 4000000` (a file of more than 500 MB) and `--rows 13000000` (2 GB).
 
 The file is synthetic and seeded: two columns of text, of which one is cleaned; half of the rows repeat an earlier one.
 The reference's design: chunks of 1,000 rows, a function per value (`apply`), a parquet file per chunk, all of them
 concatenated, `drop_duplicates`, the consolidated table and the items written as parquet and the items as JSON.
 Each way runs in a process of its own, in turns; seconds are those of the work without the start-up of the process,
-which stands apart; memory is the peak of the process and its children together. Dask starts a cluster on this machine.
+which stands apart; memory is the peak of the process and its children together. Dask starts a cluster on this machine;
+`dask-killed` kills one of its workers half way. All but the reference must leave the same rows, items and
+`llm_input.json`, value for value.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -29,7 +34,7 @@ import psutil
 from cleaning import expense_lines, plain_v3
 
 BLOCK = 500_000
-WAYS = ("reference", "ingest", "dask")
+WAYS = ("reference", "ingest", "dask", "dask-killed")
 PROMPT = """name: small
 role: You sort expenses.
 task: Give every expense one category.
@@ -73,18 +78,49 @@ def reference(path: Path, folder: Path) -> int:
     return len(items)
 
 
-def ingest(path: Path, folder: Path, engine: str) -> int:
+def ingest(path: Path, folder: Path, way: str) -> int:
     """Do the same by `workflow.ingest`; gives the number of items."""
     from workbench import workflow
     from workbench.parameters import parse_parameters
     from workbench.runs import open_store
 
     (folder / "prompt.yaml").write_text(PROMPT)
-    section = {"input": str(path), "columns": ["LineDescription"], "engine": "dask" if engine == "dask" else "local"}
+    section = {"input": str(path), "columns": ["LineDescription"], "engine": "local" if way == "ingest" else "dask"}
     parameters = parse_parameters({"ingest": section, "classify": {"prompt": str(folder / "prompt.yaml")}})
     store = open_store(folder / "runs")
-    run = workflow.ingest(parameters, store, run_id="one")
+    run = workflow.ingest(parameters, store, run_id="one", show=WorkerKiller() if way == "dask-killed" else None)
     return int(store.facts(run.run_id, "ingest")["deduplicated_rows"])
+
+
+class WorkerKiller:
+    """Kills a worker once, as soon as half of the bytes are read."""
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def __call__(self, said: str) -> None:
+        """Take what the ingest says of its progress."""
+        found = re.search(r", ([0-9,]+) of ([0-9,]+) MB", said)
+        done, total = (int(number.replace(",", "")) for number in found.groups()) if found else (0, 1)
+        if not self.killed and 2 * done >= total:
+            workers = [each for each in psutil.Process().children(recursive=True) if each.memory_info().rss > 50e6]
+            max(workers, key=lambda worker: worker.memory_info().rss).kill()
+            self.killed = True
+
+
+def digest(folder: Path) -> str:
+    """Give one checksum of what an ingest leaves for the next stages: names, types, every row in its place."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    made, found = folder / "runs" / "one" / "ingest", hashlib.sha256()
+    for name in ("rows.parquet", "items.parquet"):
+        with pq.ParquetFile(made / name) as file:
+            found.update(str(file.schema_arrow).encode())
+            for batch in file.iter_batches(BLOCK):
+                found.update(pd.util.hash_pandas_object(batch.to_pandas(), index=False).to_numpy().tobytes())
+    found.update((made / "llm_input.json").read_bytes())
+    return found.hexdigest()
 
 
 def work(way: str, path: Path) -> dict[str, Any]:
@@ -100,13 +136,9 @@ def work(way: str, path: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         begun = time.perf_counter()
         items = reference(path, Path(folder)) if way == "reference" else ingest(path, Path(folder), way)
-        seconds = time.perf_counter() - begun
-    return {
-        "seconds": seconds,
-        "cpu_s": time.process_time() - processor,
-        "start_s": imported - started,
-        "items": items,
-    }
+        seconds, cpu_s = time.perf_counter() - begun, time.process_time() - processor
+        result = None if way == "reference" else digest(Path(folder))
+    return {"seconds": seconds, "cpu_s": cpu_s, "start_s": imported - started, "items": items, "result": result}
 
 
 def measure(way: str, path: Path) -> dict[str, Any]:
@@ -176,6 +208,8 @@ def main() -> None:
     items = {run["items"] for runs in results.values() for run in runs}
     if len(items) > 1:
         raise SystemExit(f"the ways do not find the same items: {items}")
+    if len({run.pop("result") for runs in results.values() for run in runs} - {None}) > 1:
+        raise SystemExit("the ways do not leave the same rows, items and input of the classifier")
     title = f"{options.rows:,} rows, {size:,.0f} MB, {items.pop():,} items"
     print(json.dumps(results, indent=2) if options.json else f"{title}\n\n{table(results, options.rows)}")
 

@@ -107,6 +107,24 @@ def test_a_bad_file_is_reported_and_does_not_stop_the_others(folder):
     assert json.loads((folder / "runs" / "one" / "run.json").read_text())["stages"][0]["facts"]["files"]["failed"] == 2
 
 
+def test_of_files_that_are_prepared_together_each_is_told_why_it_cannot_be_used(folder):
+    concept = '<cfdi:Concepto Descripcion="Taxi" Cantidad="1" ValorUnitario="1" Importe="1"/>'
+    invoice = f'<cfdi:Comprobante xmlns:cfdi="http://www.sat.gob.mx/cfd/4" Version="4.0">{concept}</cfdi:Comprobante>'
+    invoice = invoice.replace(concept, f"<cfdi:Conceptos>{concept}</cfdi:Conceptos>")
+    for name, text in {"1": invoice, "2": "<roto", "3": invoice + " ", "copia de 3": invoice + " "}.items():
+        (folder / "in" / f"{name}.xml").write_text(text)
+    (folder / "in" / "copia.csv").write_text("Texto\nTaxi\n")
+    (folder / "in" / "otro.csv").write_text("Texto\nTaxi\n")
+    store, _, rows, facts = ingest()
+    reasons = {each["name"]: each["reason"] for each in facts["files"]["failures"]}
+    assert len(rows) == 7 and (facts["files"]["read"], facts["files"]["failed"]) == (3, 6)
+    assert reasons["1.xml"] == "there is no column 'Concepto' in 1.xml (ingest.columns)."
+    assert reasons["2.xml"].startswith("2.xml is not well-formed XML")
+    twins = {name for name, reason in reasons.items() if "holds the same bytes as" in reason}
+    assert len(twins & {"3.xml", "copia de 3.xml"}) == len(twins & {"copia.csv", "otro.csv"}) == 1
+    assert {name for name, state in states(store).items() if state == "failed"} == set(reasons)
+
+
 def test_lines_that_were_left_out_are_told_of_where_the_run_is_told_of(folder):
     with (folder / "in" / "norte" / "b.jsonl").open("a") as file:
         file.write('\n{"Concepto": "cut o')

@@ -62,6 +62,8 @@ class FileList:
         self._options = options
         self._passed_over = found.passed_over
         self._hashes: dict[str, str] = {}
+        self._alike = defaultdict[str, list[str]](list)
+        """SHA-256 → the names of the files that have it."""
         self._rows: dict[str, int] = {}
         self._notes: dict[str, list[str]] = {}
 
@@ -71,8 +73,9 @@ class FileList:
         return len(self.sources) == 1 and not self.faults and self.sources[0].kind not in by_the_thousand()
 
     def failed(self, fault: Fault) -> None:
-        """Note that a file could not be used; raises its error where that is to stop the run."""
-        self.faults.append(fault)
+        """Note that a file, and others of the same bytes, could not be used; raises its error if that stops the run."""
+        alike = self._alike.get(self._hashes.get(fault.name, ""), [fault.name])
+        self.faults += [fault if name == fault.name else fault.of_twin(name) for name in alike]
         if self._options.on_error == "stop":
             raise fault.error
 
@@ -96,7 +99,10 @@ class FileList:
             for faults in pool.map(self._hash_archive, archives):
                 for fault in faults:
                     self.failed(fault)
-        return [(self._hashes[s.name], s) for s in self.sources if s.name in self._hashes]
+        hashed = [(self._hashes[s.name], s) for s in self.sources if s.name in self._hashes]
+        for sha, source in hashed:
+            self._alike[sha].append(source.name)
+        return hashed
 
     def _hash_archive(self, sources: list[Source]) -> list[Fault]:
         faults = []
@@ -114,7 +120,7 @@ class FileList:
 
     def identical(self) -> list[list[str]]:
         """Name the files that are the same byte for byte."""
-        names = defaultdict(list)
+        names = defaultdict[str, list[str]](list)
         for name in self._rows:
             names[self._hashes[name]].append(name)
         return [group for group in names.values() if len(group) > 1]

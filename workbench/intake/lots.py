@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from workbench import readers
-from workbench.errors import ColumnNotFound, ReadError, WorkbenchError
+from workbench.errors import ReadError, WorkbenchError
 from workbench.intake.counts import Counts
 from workbench.intake.partition import Preparation
 from workbench.readers import FileFault, Source
@@ -31,6 +31,11 @@ class Fault:
 
     name: str
     error: WorkbenchError
+
+    def of_twin(self, name: str) -> Fault:
+        """Give the fault of another source that holds the same bytes."""
+        reason = f"{name} holds the same bytes as {self.name}, which cannot be used: {self.error.message}"
+        return Fault(name, ReadError(reason, hint=self.error.hint))
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data for JSON."""
@@ -113,7 +118,7 @@ class MakePart:
             self._write(lot, faults, facts)
         except _NothingRead:
             pass
-        except (ReadError, ColumnNotFound) as error:
+        except ReadError as error:
             faults = [Fault(source.name, error) for _, source in lot.sources]
         return Made(lot, facts, tuple(faults))
 
@@ -125,6 +130,9 @@ class MakePart:
         sources = [source for _, source in lot.sources]
         with self.parts.writer(lot.name, facts) as writer:
             for batch in read(sources, self.preparation, note, counts):
+                if self.preparation.missing(batch.frame.columns, lot.name):
+                    faults += self._lacking(batch, lot, {fault.name for fault in faults})
+                    raise _NothingRead
                 prepared = self.preparation(batch)
                 writer.write(prepared.rows.drop(columns="row_id"))
                 counts.add(prepared)
@@ -134,6 +142,13 @@ class MakePart:
                 raise _NothingRead
             failed = {fault.name for fault in faults}
             facts |= counts.facts([(sha, source) for sha, source in lot.sources if source.name not in failed])
+
+    def _lacking(self, batch: readers.Batch, lot: Lot, told: set[str]) -> Iterator[Fault]:
+        """Say of every source of a lot that it lacks a column: all that are prepared together have the same ones."""
+        for _, source in lot.sources:
+            error = self.preparation.missing(batch.frame.columns, source.name)
+            if error and source.name not in told:
+                yield Fault(source.name, error)
 
 
 def read(

@@ -86,7 +86,8 @@ class Preparation:
 
     def __call__(self, batch: readers.Batch) -> Prepared:
         """Prepare one batch; raises ColumnNotFound where a column is missing that every row must have."""
-        self._require(batch)
+        if error := self.missing(batch.frame.columns, batch.source_file.iloc[0]):
+            raise error
         texts = coded(batch.frame, self.options.columns)
         stored_as = self._stored_names(batch.frame)
         first = int(batch.frame.index[0])
@@ -106,14 +107,15 @@ class Preparation:
             bytes_done=batch.bytes_done,
         )
 
-    def _require(self, batch: readers.Batch) -> None:
+    def missing(self, columns: pd.Index[str], where: str) -> ColumnNotFound | None:
+        """Give the error of a file without a column that every row must have; null = it has them all."""
         wanted = [("ingest.columns", name) for name in self.options.columns]
         for parameter, column in [*wanted, *(("ingest.filters", name) for name in self.options.filters)]:
-            if column not in batch.frame.columns:
-                raise ColumnNotFound(
-                    f"there is no column {column!r} in {batch.source_file.iloc[0]} ({parameter}).",
-                    hint=nearest(column, batch.frame.columns),
+            if column not in columns:
+                return ColumnNotFound(
+                    f"there is no column {column!r} in {where} ({parameter}).", hint=nearest(column, columns)
                 )
+        return None
 
     def _stored_names(self, batch: pd.DataFrame) -> dict[str, str]:
         """Say under which names the columns are stored: one that would clash with our own gets another."""

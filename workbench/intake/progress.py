@@ -49,21 +49,26 @@ class Meter:
             return
         self._told, seconds = now, max(now - self._start, 1e-9)
         read = max(done - self._before, 1)
-        left = seconds * (self.total - done) / read
+        told = 50 * read >= self.total - self._before  # of less, no time can be foretold
+        left = seconds * (self.total - done) / read if told else None
         where = self._dashboard if done < self.total else ""
         self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left) + where)
 
 
-def describe(done: int, total: int, rows: int, rate: float, left: float) -> str:
+def describe(done: int, total: int, rows: int, rate: float, left: float | None) -> str:
     """Word how far reading is.
 
     >>> describe(190_000_000, 608_000_000, 1_250_000, 512_345.6, 5.4)
     '1,250,000 rows read and cleaned, 190 of 608 MB, 512,000 rows/s, 5 s left'
+    >>> describe(5_000_000, 608_000_000, 700, 210.4, None)
+    '700 rows read and cleaned, 5 of 608 MB, 210 rows/s'
     >>> describe(1200, 1200, 50, 9000, 0)
     '50 rows read and cleaned'
     """
     text = f"{rows:,} rows read and cleaned"
     if total < 1_000_000 or done >= total:
         return text
-    minutes = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-    return f"{text}, {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {round(rate, -3):,.0f} rows/s, {minutes} left"
+    text += f", {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {round(rate, -3 if rate >= 1000 else 0):,.0f} rows/s"
+    if left is None:
+        return text
+    return f"{text}, {f'{left / 60:.0f} min' if left >= 90 else f'{left:.0f} s'} left"

@@ -135,6 +135,12 @@ def test_files_without_a_common_column_are_said_to_have_none(tmp_path, capsys):
     assert (report.common_columns, len(report.optional_columns), report.has_compatible_schema) == ([], 8, False)
     main(["inspect", str(tmp_path)])
     assert "no column in common" in capsys.readouterr().out
+    for name, value in {"e": "1", "f": "dos", "g": "dos", "h": "dos", "i": "dos"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"e1\n{value}\n")
+    main(["inspect", str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "no column in common" in told and "e1: integer in e.csv; text in f.csv, g.csv, h.csv and 1 more" in told
+    assert "f.csv = g.csv = h.csv and 1 more" in told
 
 
 def test_a_file_that_goes_away_between_finding_and_looking_is_a_fault(folder):

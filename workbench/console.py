@@ -20,6 +20,7 @@ STAGE_WORDS = {
     "refine": "refine the prompt",
 }
 ITEMS_SHOWN = 10
+FILES_SHOWN = 20
 CHART = 34
 """Characters of a chart on a terminal."""
 QUIET_SECONDS = 5
@@ -147,9 +148,12 @@ def _files(files: dict[str, Any]) -> list[str]:
         if len(told) > 1 or files.get("read", 0) > 1
         else []
     )
-    lines += [_wrapped(f"{each['name']} failed: {each['reason']}") for each in files.get("failures", [])]
-    lines += [_wrapped(f"{name}: {note}") for name, notes in files.get("notes", {}).items() for note in notes]
-    return lines + [_wrapped(f"the same file twice: {', '.join(names)}") for names in files.get("identical", [])]
+    failures = [f"{each['name']} failed: {each['reason']}" for each in files.get("failures", [])[:FILES_SHOWN]]
+    if (more := files.get("failed", 0) - len(failures)) > 0:
+        failures.append(f"{more:,} more failed; ingest/files.parquet lists them all")
+    notes = [f"{name}: {note}" for name, several in files.get("notes", {}).items() for note in several]
+    twice = [f"the same file twice: {few(names)}" for names in files.get("identical", [])]
+    return lines + [_wrapped(line) for line in (*failures, *notes[:FILES_SHOWN], *twice[:FILES_SHOWN])]
 
 
 def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:
@@ -181,13 +185,18 @@ def _proposals(found: list[dict[str, Any]]) -> list[str]:
     """Lay out what the last refinement proposed; nothing where there was none."""
     if not found:
         return []
-    shown = [each | {"evidence": _few(each["evidence"], 2)} for each in found[:ITEMS_SHOWN]]
+    shown = [each | {"evidence": few(each["evidence"], 2)} for each in found[:ITEMS_SHOWN]]
     more = [f"… and {len(found) - ITEMS_SHOWN} more in proposals.json"] if len(found) > ITEMS_SHOWN else []
     return ["", f"Proposed by the last refinement ({len(found)})", table(pd.DataFrame(shown)), *more]
 
 
-def _few(names: list[str], shown: int) -> str:
-    return ", ".join(names[:shown]) + (f" +{len(names) - shown}" if len(names) > shown else "")
+def few(names: list[str], shown: int = 3, between: str = ", ") -> str:
+    """Name the first of many.
+
+    >>> few(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    return between.join(names[:shown]) + (f" and {len(names) - shown:,} more" if len(names) > shown else "")
 
 
 def answers(found: list[dict[str, Any]]) -> list[str]:

@@ -24,7 +24,7 @@ def layout(found: dict[str, Any], rows: int | None) -> str:
     if len(readable) > 1:
         parts.insert(0, _sums(found))
         parts += [*_together(found), *_columns(found)]
-    parts += _list("equal byte for byte:", [" = ".join(names) for names in found["duplicates"]])
+    parts += _list("equal byte for byte:", [console.few(names, between=" = ") for names in found["duplicates"]])
     parts += _list("cannot be read:", faults)
     parts += _passed_over(found["passed_over"])
     if rows and any(file["rows_looked_at"] for file in readable):
@@ -74,10 +74,9 @@ def _size(size: int) -> str:
 
 
 def _together(found: dict[str, Any]) -> list[str]:
-    if not found["common_columns"]:
-        return ["the files have no column in common"]
     columns = [*found["common_columns"], *found["optional_columns"]]
-    return _list("types in conflict:", [_conflict(column) for column in columns if column["has_type_conflict"]])
+    apart = [] if found["common_columns"] else ["the files have no column in common"]
+    return apart + _list("types in conflict:", [_conflict(column) for column in columns if column["has_type_conflict"]])
 
 
 def _conflict(column: dict[str, Any]) -> str:
@@ -86,7 +85,7 @@ def _conflict(column: dict[str, Any]) -> str:
         for kind in sorted(column["unique_types"])
         if kind != "empty"
     }
-    return f"{column['column_name']}: " + "; ".join(f"{kind} in {_some(names)}" for kind, names in files.items())
+    return f"{column['column_name']}: " + "; ".join(f"{kind} in {console.few(names)}" for kind, names in files.items())
 
 
 def _columns(found: dict[str, Any]) -> list[str]:
@@ -97,7 +96,7 @@ def _columns(found: dict[str, Any]) -> list[str]:
             "column": column["column_name"],
             "in files": _percent(column["presence_percentage"]),
             "types": ", ".join(column["unique_types"]),
-            "missing in": _some(column["missing_in_files"]),
+            "missing in": console.few(column["missing_in_files"]),
         }
         for column in columns
         if column["column_name"] not in empty
@@ -113,10 +112,6 @@ def _percent(share: float) -> str:
     ('100 %', '99.9 %', '0.1 %')
     """
     return "100 %" if share == 100 else f"{min(max(share, 0.1), 99.9):.1f} %"
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def _list(title: str, lines: list[str]) -> list[str]:

@@ -101,6 +101,7 @@ def test_a_bad_file_is_reported_and_does_not_stop_the_others(folder):
     assert set(reasons) == {"bad.xlsx", "other.csv"}
     assert "no column 'Concepto' in other.csv" in reasons["other.csv"]
     assert states(store)["bad.xlsx"] == "failed"
+    assert store.batch_pipelines()[["total_files", "files_processed", "upload_id"]].iloc[0].tolist() == [5, 5, None]
     assert [file["path"] for file in store.load("one", "schema")["files"] if file["fault"]] == list(reasons)
     told = console.summary(report.summary(store, "one"))
     assert "3 read, 2 failed" in told and "other.csv failed: there is no column 'Concepto'" in told

@@ -64,9 +64,10 @@ def test_another_process_can_follow_a_batch(store):
     store.create({"ingest": {"input": ["a.csv", "b.csv"]}}, run_id="one")
     assert store.batch_pipelines().empty
     store.start_stage("one", "ingest")
-    store.set_progress("one", "ingest", 0, 30, 120, "30 rows read and cleaned")
+    store.set_progress("one", "ingest", 0, 30, 120, "30 rows read and cleaned", files=(1, 2))
     batch = open_store(store.folder).batch_pipelines().iloc[0]
     assert (batch["status"], batch["overall_progress"], batch["processing_completed"]) == ("processing", 25, 30)
+    assert (batch["files_processed"], batch["total_files"], batch["tenant"]) == (1, 2, "local")
     assert (batch["current_phase"], batch["config"]) == ("30 rows read and cleaned", {"input": ["a.csv", "b.csv"]})
     store.set_state("one", RunState.INTERRUPTED)
     assert store.batch_pipelines()["status"].tolist() == ["failed"]
@@ -84,11 +85,21 @@ def test_a_batch_knows_the_session_that_started_it_also_when_it_goes_on(store):
     assert store.batch_pipelines("another").empty
 
 
+FIELDS = """
+    id batch_id session_id upload_id tenant status current_phase overall_progress config total_files files_processed
+    total_rows processing_total processing_completed consolidated_file llm_input_file created_at started_at completed_at
+    last_updated state_snapshot
+"""
+"""Those of the service that came before."""
+
+
 def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(ran):
     _, store = ran("run.iterations=1")
     batch = store.batch_pipelines().iloc[0]
     facts = store.facts("one", "ingest")
     assert (batch["status"], batch["overall_progress"], batch["total_files"]) == ("completed", 100, 1)
+    assert batch["upload_id"] == store.get("one").folder.joinpath("run.json").read_text().split('"sha256": "')[1][:64]
+    assert set(batch.index) == set(FIELDS.split())
     assert batch["total_rows"] == facts["rows"] == batch["state_snapshot"]["rows"]
     assert (batch["consolidated_file"], batch["llm_input_file"]) == ("ingest/rows.parquet", "ingest/llm_input.json")
     assert batch["created_at"] <= batch["started_at"] <= batch["completed_at"]

@@ -38,6 +38,11 @@ def language() -> str:
     return "en" if os.environ.get("WORKBENCH_LANG", "es").lower().startswith("en") else "es"
 
 
+def tenant() -> str:
+    """Whose batches these are, where several teams share one database: `WORKBENCH_TENANT`, or local."""
+    return os.environ.get("WORKBENCH_TENANT") or "local"
+
+
 def shipped_folder() -> Path:
     """The folder that holds notebooks/, parameters/ and examples/: inside a wheel, or the checkout."""
     inside = PACKAGE / "_shipped"

@@ -52,9 +52,10 @@ class Notes:
     tracker: tracking.Tracker = field(default_factory=tracking.NoTracker)
     """Who else is told the numbers."""
 
-    def progress(self, done: int, total: int | None, detail: str) -> None:
+    def progress(self, done: int, total: int | None, detail: str, files: tuple[int, int] | None = None) -> None:
         """Tell how far the stage is, to the store (for other processes) and to whoever looks on."""
-        self.store.set_progress(self.run.run_id, self.step.stage, self.step.iteration, done, total, detail)
+        where = (self.run.run_id, self.step.stage, self.step.iteration)
+        self.store.set_progress(*where, done, total, detail, files=files)
         if self.show:
             self.show(detail)
 

@@ -17,15 +17,12 @@ from workbench.intake.files import FileList, find
 from workbench.intake.items import ItemTable
 from workbench.intake.lots import Lot, MakePart, make_lots, read
 from workbench.intake.partition import Preparation
-from workbench.intake.progress import Meter
+from workbench.intake.progress import Meter, Tell
 from workbench.intake.together import Columns, Place, assemble
 from workbench.parameters import IngestSection
 from workbench.readers import FileSchema, Source
 from workbench.refinery import Pipeline
 from workbench.runs import RunStore
-
-Tell = Callable[[int, int, str], None]
-"""Is told how many bytes of how many are done, and that in words."""
 
 
 class Intake:
@@ -47,13 +44,13 @@ class Intake:
         self.rows = 0
         self._kept = 0
 
-    def parts(self, tell: Tell = lambda done, total, text: None) -> Iterator[pd.DataFrame]:
+    def parts(self, tell: Tell = lambda done, total, text, files: None) -> Iterator[pd.DataFrame]:
         """Give all rows, prepared, batch by batch; when they end, every count is complete.
 
         A single table is read, cleaned and given in one go. Of several sources each is first made a part that is kept,
         so that an interrupted run, or the next one over a grown folder, reads only what is new.
         """
-        meter = Meter(sum(source.size for source in self.files.sources), tell)
+        meter = Meter(sum(source.size for source in self.files.sources), tell, files=len(self.files.sources))
         for frame in self._single(self.files.sources[0], meter) if self.files.is_one_table else self._several(meter):
             self._count(frame)
             yield frame
@@ -85,6 +82,7 @@ class Intake:
         known = {each["sha256"] for facts in made.values() for each in facts["sources"]}
         lots = list(make_lots({sha: source for sha, source in hashed if sha not in known}.items()))
         meter.done = meter.total - sum(lot.size for lot in lots)
+        meter.files_done = meter.files - sum(len(lot.sources) for lot in lots)
         self._make(lots, made, meter)
         places = self._places(made, hashed)
         if not places:
@@ -116,6 +114,7 @@ class Intake:
                 self.files.failed(fault)
             if new.facts:
                 made[new.lot.name] = new.facts
+            meter.files_done += len(new.lot.sources)
             meter.show_part(new.lot.name, new.lot.size, new.facts.get("rows", 0))
 
     def _places(self, made: dict[str, dict[str, Any]], hashed: list[tuple[str, Source]]) -> list[Place]:

@@ -10,12 +10,18 @@ EVERY = 0.5
 """Seconds between two messages."""
 
 
+Tell = Callable[[int, int, str, tuple[int, int]], None]
+"""Is told how many bytes of how many are done, that in words, and how many files of how many."""
+
+
 class Meter:
     """Tells how far reading is: rows, bytes of how many, rows a second, the time that is left."""
 
-    def __init__(self, total: int, tell: Callable[[int, int, str], None]) -> None:
+    def __init__(self, total: int, tell: Tell, files: int = 1) -> None:
         """Start the clock; `total` are the bytes of all sources."""
         self.total = total
+        self.files = files
+        self.files_done = 0
         self.done = 0
         """Bytes that need not be read: they were before."""
         self.rows = 0
@@ -30,7 +36,7 @@ class Meter:
     def watched_at(self, dashboard: str) -> None:
         """Tell where a cluster shows what it does, now and with everything that is told while it works."""
         self._dashboard = f"; Dask dashboard: {dashboard}"
-        self._tell(self.done, self.total, f"reading begins{self._dashboard}")
+        self._say(f"reading begins{self._dashboard}")
 
     def show_part(self, name: str, done: int, rows: int) -> None:
         """Tell how many bytes and rows are done of one of several parts, which may be made in threads at once."""
@@ -51,8 +57,14 @@ class Meter:
         read = max(done - self._before, 1)
         told = 50 * read >= self.total - self._before  # of less, no time can be foretold
         left = seconds * (self.total - done) / read if told else None
-        where = self._dashboard if done < self.total else ""
-        self._tell(done, self.total, describe(done, self.total, rows, rows / seconds, left) + where)
+        said = describe(done, self.total, rows, rows / seconds, left)
+        self._say(said if done >= self.total else f"{said}{self._file_words()}{self._dashboard}")
+
+    def _file_words(self) -> str:
+        return f", {self.files_done:,} of {self.files:,} files" if self.files > 1 else ""
+
+    def _say(self, text: str) -> None:
+        self._tell(self.done, self.total, text, (self.files_done, self.files))
 
 
 def describe(done: int, total: int, rows: int, rate: float, left: float | None) -> str:

@@ -1,11 +1,12 @@
 """`batch_pipelines`: how far the files of each run are, in one row that any process can follow.
 
-The store writes it as the ingest stage goes on; the fields are those of the service that came before, where they mean
-something here. A batch is a run: its id is the run's.
+The store writes it as the ingest stage goes on; the fields are those of the service that came before. A batch is a run:
+`batch_id` is the run's id. `upload_id` is the SHA-256 of the input where that is one file.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from workbench.records import RunState
 from workbench.runs.catalogue import get_artifact, place
 from workbench.runs.database import Transaction
 from workbench.runs.values import now
+from workbench.settings import tenant
 
 PROCESSING, COMPLETED, FAILED = "processing", "completed", "failed"
 _TABLE = "batch_pipelines"
@@ -23,7 +25,10 @@ def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
     """Note that a run's ingest begins (again)."""
     time, parameters = now(), run["parameters"]
     row: dict[str, Any] = {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, run["run_id"])),
         "batch_id": run["run_id"],
+        "upload_id": None,
+        "tenant": tenant(),
         "status": PROCESSING,
         "current_phase": "ingest",
         "overall_progress": 0,
@@ -34,8 +39,8 @@ def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
     transaction.upsert(_TABLE, [row | {"run_id": run["run_id"], "state_snapshot": {}}])
 
 
-def progressed(transaction: Transaction, progress: Mapping[str, Any]) -> None:
-    """Note how far the ingest is, as the table `progress` has it."""
+def progressed(transaction: Transaction, progress: Mapping[str, Any], files: tuple[int, int] | None) -> None:
+    """Note how far the ingest is, as the table `progress` has it; `files` are those that are done, and of how many."""
     done, total = progress["done"], progress["total"]
     values: dict[str, Any] = {
         "processing_completed": done,
@@ -43,12 +48,15 @@ def progressed(transaction: Transaction, progress: Mapping[str, Any]) -> None:
         "last_updated": progress["updated_at"],
     }
     values |= {"overall_progress": min(99, 100 * done // total) if total else 0, "current_phase": progress["detail"]}
+    values |= {"files_processed": files[0], "total_files": files[1]} if files else {}
     transaction.update(_TABLE, values, run_id=progress["run_id"], status=PROCESSING)
 
 
 def finished(transaction: Transaction, run: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Note that all files are read; `facts` are those of the ingest stage."""
-    files, rows, time = len(run["facts"].get("inputs") or []), facts.get("rows"), now()
+    counted = facts.get("files") or {}
+    files = sum(counted.get(state, 0) for state in ("read", "kept", "failed"))
+    inputs, rows, time = run["facts"].get("inputs") or [], facts.get("rows"), now()
     values: dict[str, Any] = {
         "status": COMPLETED,
         "current_phase": "consolidated",
@@ -57,6 +65,7 @@ def finished(transaction: Transaction, run: Mapping[str, Any], facts: Mapping[st
     }
     values |= {"total_files": files, "files_processed": files, "total_rows": rows}
     values |= {"processing_total": rows, "processing_completed": rows, "completed_at": time, "last_updated": time}
+    values |= {"upload_id": inputs[0]["sha256"] if len(inputs) == 1 else None}
     values |= {"consolidated_file": _file("rows"), "llm_input_file": _file("llm_input")}
     transaction.update(_TABLE, values, run_id=run["run_id"])
 

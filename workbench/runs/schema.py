@@ -112,9 +112,12 @@ sa.Table(
     "batch_pipelines",
     METADATA,
     _of_run(),
+    sa.Column("id", sa.String),
     sa.Column("batch_id", sa.String, nullable=False),
-    sa.Column("session_id", sa.String),
-    sa.Column("status", sa.String, nullable=False),
+    sa.Column("session_id", sa.String, index=True),
+    sa.Column("upload_id", sa.String, index=True),
+    sa.Column("tenant", sa.String),
+    sa.Column("status", sa.String, nullable=False, index=True),
     sa.Column("current_phase", sa.Text, nullable=False),
     sa.Column("overall_progress", sa.Integer, nullable=False),
     sa.Column("config", sa.JSON, nullable=False),
@@ -125,7 +128,7 @@ sa.Table(
     sa.Column("processing_completed", sa.BigInteger),
     sa.Column("consolidated_file", sa.String),
     sa.Column("llm_input_file", sa.String),
-    sa.Column("created_at", sa.String, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False, index=True),
     sa.Column("started_at", sa.String, nullable=False),
     sa.Column("completed_at", sa.String),
     sa.Column("last_updated", sa.String, nullable=False),
@@ -232,6 +235,16 @@ def _review_indexes(connection: sa.Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+def _batch_fields(connection: sa.Connection) -> None:
+    table = METADATA.tables["batch_pipelines"]
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    for name in ("id", "upload_id", "tenant"):
+        if name not in there:
+            connection.exec_driver_sql(f"ALTER TABLE batch_pipelines ADD COLUMN {name} VARCHAR")
+    for index in table.indexes:
+        index.create(connection, checkfirst=True)
+
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
@@ -241,6 +254,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("005_batch_pipelines", partial(METADATA.tables["batch_pipelines"].create, checkfirst=True)),
     ("006_review_tables", _review_tables),
     ("007_review_indexes", _review_indexes),
+    ("008_batch_fields", _batch_fields),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

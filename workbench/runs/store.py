@@ -46,6 +46,8 @@ class ProgressDetails(TypedDict, total=False):
 
     rate: float | None
     """Items per second."""
+    files: tuple[int, int] | None
+    """Of an ingest: files that are done, and of how many."""
 
 
 def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
@@ -308,7 +310,7 @@ class RunStore(Doors):
         with self._database.write() as transaction:
             transaction.upsert("progress", [row])
             if stage == "ingest":
-                batches.progressed(transaction, row)
+                batches.progressed(transaction, row, more.get("files"))
 
     def progress(self, run_id: str) -> dict[str, Any] | None:
         """Say how far a run is: `stage, iteration, done, total, detail, rate, updated_at`; None if nobody said."""

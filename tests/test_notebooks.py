@@ -75,6 +75,14 @@ def test_a_dead_kernel_is_a_failure_and_not_a_completion(write):
     assert statuses(output) == ["completed", "failed", "pending"]
 
 
+def test_a_kernel_that_was_ended_at_its_hard_time_limit_says_so(write):
+    stage = "import logging, time\nfrom workbench.deadlines import time_limited\n"
+    stage += "with time_limited('ingest', 0, 0.2, logging.getLogger('x')):\n    time.sleep(60)"
+    source, output = write("a = 1", stage)
+    with pytest.raises(NotebookFailed, match=r"ingest was ended at its hard time limit of 0\.2 seconds"):
+        execute(source, output, {})
+
+
 def test_a_time_out_is_a_failure_and_not_a_completion(write):
     source, output = write("a = 1", "import time\ntime.sleep(60)", "print(a)")
     with pytest.raises(NotebookFailed, match="timed out"):

@@ -51,10 +51,15 @@ def _timers(what: str, soft: float, hard: float, reached: list[float], log: logg
     def end() -> None:
         word = f"{what} was ended at its hard time limit of {hard:g} seconds (run.time_limit)."
         log.error(word)
-        print(word, file=sys.__stderr__, flush=True)
+        os.write(_standard_error(), f"{word}\n".encode())
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     return [threading.Timer(seconds, act) for seconds, act in ((soft, interrupt), (hard, end)) if seconds]
+
+
+def _standard_error() -> int:
+    """Give the file behind standard error; what a notebook's kernel puts in its place would die with the kernel."""
+    return int(getattr(sys.stderr, "_original_stdstream_copy", None) or 2)
 
 
 def _interrupt_main() -> None:

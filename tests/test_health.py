@@ -1,12 +1,14 @@
 """Health: every part, as it is when all is well and when it is not; the provider against a server with faults."""
 
 import json
+import sys
 
 import pytest
 from openai_server import KEY, MODEL, OpenAIServer
 
 from workbench import health, llm
 from workbench.cli import main
+from workbench.parameters import load_parameters
 
 PROMPT = llm.Prompt.model_validate(
     {
@@ -191,3 +193,23 @@ def test_a_dask_scheduler_is_asked_for_its_workers():
         assert (check.health, check.detail) == ("ok", f"{cluster.scheduler_address} answers, workers: 1")
     (local,) = health.check_dask({"engine": "dask", "scheduler": None})
     assert local.health == "ok"
+
+
+def test_dask_that_does_not_answer_has_no_worker_or_is_not_installed_is_ill_with_what_to_do(project, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(health, "PATIENCE", 0.5)
+
+    def dask(*changes):
+        parameters = load_parameters("run.yaml", ["ingest.engine=dask", *changes])
+        return next(check for check in health.check_all(parameters) if check.part == "dask")
+
+    silent = dask("ingest.scheduler=tcp://127.0.0.1:9")
+    assert (silent.health, "no scheduler answers at tcp://127.0.0.1:9" in silent.detail) == ("ill", True)
+    assert "dask worker" in silent.hint
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        idle = dask(f"ingest.scheduler={cluster.scheduler_address}")
+    assert (idle.health, "has no worker" in idle.detail) == ("ill", True)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    missing = dask()
+    assert (missing.health, missing.hint) == ("ill", "pip install 'datainspector-workbench[dask]'")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__, llm, settings, tracking
-from workbench.errors import StorageError, WorkbenchError
+from workbench.errors import MissingExtra, StorageError, WorkbenchError
 from workbench.llm import Check, Health
 from workbench.parameters import Parameters
 from workbench.runs import open_store
@@ -107,14 +107,21 @@ def check_dask(options: dict[str, Any]) -> list[Check]:
     """See whether the scheduler answers and has workers; `options` are those of ingest."""
     if options.get("engine") != "dask":
         return [Check("dask", Health.NOT_USED, "ingest.engine is not dask")]
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtra("Dask is not installed.", hint="pip install 'datainspector-workbench[dask]'") from None
     if not options.get("scheduler"):
         return [Check("dask", Health.OK, f"{version('distributed')}, workers are started on this machine")]
-    from distributed import Client
-
-    with Client(options["scheduler"], timeout=PATIENCE, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        workers = client.scheduler_info(n_workers=-1)["workers"]
+    start = "`dask scheduler` and `dask worker` start them: docs/scale.md."
+    try:
+        with Client(options["scheduler"], timeout=PATIENCE, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise StorageError(f"no scheduler answers at {options['scheduler']}: {reason}.", hint=start) from None
     if not workers:
-        raise StorageError(f"the scheduler {options['scheduler']} has no worker.", hint="start one: docs/dask.md.")
+        raise StorageError(f"the scheduler {options['scheduler']} has no worker.", hint=start)
     return [Check("dask", Health.OK, f"{options['scheduler']} answers, workers: {len(workers)}")]
 
 

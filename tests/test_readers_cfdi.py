@@ -276,6 +276,16 @@ def test_a_doctype_behind_another_encoding_is_refused_too(tmp_path):
     assert "DOCTYPE" in refusal(write(tmp_path, text.encode("utf-16")))
 
 
+def test_several_customs_documents_and_properties_of_a_line_are_all_kept(tmp_path):
+    more = "".join(
+        f'<cfdi:InformacionAduanera NumeroPedimento="{n}5  48  4567  6001234"/><cfdi:CuentaPredial Numero="5188{n}"/>'
+        for n in (1, 2)
+    )
+    found = fields(write(tmp_path, invoice(CONCEPT.replace("/>", f">{more}</cfdi:Concepto>"))))
+    assert found["NumeroPedimento"] == "15  48  4567  6001234 25  48  4567  6001234"
+    assert found["CuentaPredial"] == "51881 51882"
+
+
 def test_an_invoice_of_many_lines_is_read_whole(tmp_path):
     table = read(write(tmp_path, invoice("".join(CONCEPT.replace("Renta", f"R{n}") for n in range(20_000)))))
     assert table["Descripcion"].tolist()[::19_999] == ["R0", "R19999"]

@@ -161,6 +161,24 @@ def test_a_file_that_goes_away_or_changes_meanwhile_is_a_fault_of_its_own(tmp_pa
     assert batches[-1].finished[-1] == "c.csv"
 
 
+def test_an_invoice_or_an_archive_that_changes_meanwhile_is_a_fault_too(tmp_path):
+    concept = '<c:Concepto Descripcion="Taxi" Cantidad="1" ValorUnitario="1" Importe="1"/>'
+    text = f'<c:Comprobante xmlns:c="http://www.sat.gob.mx/cfd/4" Version="4.0"><c:Conceptos>{concept}</c:Conceptos>'
+    (tmp_path / "a.xml").write_text(text + "</c:Comprobante>")
+    for name in ("b.zip", "c.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("x.csv", CSV)
+    sources, faults = find_sources([str(tmp_path)]).sources, []
+    for name in ("a.xml", "b.zip"):
+        os.utime(tmp_path / name, (1, 1))
+    batches = list(read_sources(sources, on_fault=faults.append))
+    assert [(fault.name, "changed while it was read" in fault.reason) for fault in faults] == [
+        ("a.xml", True),
+        ("b.zip/x.csv", True),
+    ]
+    assert batches[-1].finished[-1] == "c.zip/x.csv"
+
+
 def test_a_batch_of_no_rows_is_refused():
     with pytest.raises(UsageError):
         read_sources([], rows=0)

@@ -87,7 +87,8 @@ def concept_fields(concept: etree._Element, old: bool) -> Fields:
         elif name == "CuentaPredial":
             fields["CuentaPredial"] = _joined([fields.get("CuentaPredial"), _attribute(node, "Numero", old)])
         elif name == "InformacionAduanera":
-            fields["NumeroPedimento"] = node.get("numero" if old else "NumeroPedimento")
+            number_here = node.get("numero" if old else "NumeroPedimento")
+            fields["NumeroPedimento"] = _joined([fields.get("NumeroPedimento"), number_here])
     return fields
 
 

@@ -150,11 +150,12 @@ def _scanned(group: Iterable[Source], opener: Opener, reader: _Reader, note: _No
 
 def _refuse_changed(source: Source) -> None:
     """Raise ReadError where a file is no longer what it was when it was found."""
-    if is_url(source.path) or source.members:
+    if is_url(source.path):
         return
     with border(source.path):
         facts = os.stat(source.path)  # noqa: PTH116 - the path is text
-    if (facts.st_size, facts.st_mtime) != (source.size, source.modified):
+    size = source.size if source.members else facts.st_size
+    if (size, facts.st_mtime) != (source.size, source.modified):
         raise ReadError(f"{source.name} changed while it was read.", hint="read it again when it is complete.")
 
 
@@ -167,6 +168,7 @@ def _small(form: Format, group: Iterable[Source], opener: Opener, note: _Note) -
         try:
             with border(source.name), opener.stream(source.path, source.members) as stream:
                 found = form.records(stream, source.name)
+            _refuse_changed(source)
         except ReadError as fault:
             note(FileFault.of(source.name, fault), source)
             continue

@@ -41,7 +41,7 @@ def ingest(store: RunStore, run_id: str) -> None:
         store.save(run_id, name, pd.DataFrame({"item_id": ["a", "b"]}))
     for name in ("schema", "llm_input"):
         store.save(run_id, name, {"entries": []})
-    store.finish_stage(run_id, "ingest", facts={"rows": 20, "items": 2})
+    store.finish_stage(run_id, "ingest", facts={"rows": 20, "deduplicated_rows": 2})
 
 
 def classify(store: RunStore, run_id: str, iteration: int = 1) -> None:
@@ -125,6 +125,7 @@ def test_the_list_is_newest_first_and_shows_how_good_each_run_is(store: RunStore
     listed = store.list()
     assert listed["run_id"].tolist() == ["three", "two", "one"]
     assert listed["rows"].tolist() == [None, 20, 20]
+    assert listed["items"].tolist() == [None, 2, 2]
     assert listed["iteration"].tolist() == [0, 3, 0]
     assert listed.loc[1, ["accuracy", "accuracy_low", "accuracy_high"]].tolist() == [0.7, 0.4, 0.9]
     assert listed["accuracy"].isna().tolist() == [True, False, True]
@@ -159,7 +160,7 @@ def test_a_stage_is_done_when_its_artifacts_are_on_disk_and_on_record(store: Run
     assert not store.stage_done("one", "ingest")
     ingest(store, "one")
     assert store.stage_done("one", "ingest")
-    assert store.facts("one", "ingest") == {"rows": 20, "items": 2}
+    assert store.facts("one", "ingest") == {"rows": 20, "deduplicated_rows": 2}
     store.path("one", "items").unlink()
     assert not store.stage_done("one", "ingest")
 
@@ -197,7 +198,7 @@ def test_stages_are_listed_in_the_order_in_which_they_began(store: RunStore) -> 
     assert stages["stage"].tolist() == ["ingest", "classify", "validate"]
     assert stages["state"].tolist() == ["finished", "finished", "running"]
     assert stages["seconds"].isna().tolist() == [False, False, True]
-    assert stages["facts"][0] == {"rows": 20, "items": 2}
+    assert stages["facts"][0] == {"rows": 20, "deduplicated_rows": 2}
     assert empty.dtypes.to_dict() == stages.dtypes.to_dict()
     assert store.get("one").iteration == 1
     with pytest.raises(UsageError, match="did you mean 'classify'"):

@@ -45,7 +45,8 @@ def list_frame(
 def _line(run: Mapping[str, Any], ingest: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     metrics = _newest_metrics(folder, run["iteration"])
     line = {name: run[name] for name in ("run_id", "name", "state", "iteration", "created_at", "updated_at")}
-    counts = {name: _number(metrics.get(name, ingest.get(name))) for name in ("rows", "items")}
+    read = {"rows": ingest.get("rows"), "items": ingest.get("deduplicated_rows")}
+    counts = {name: _number(metrics.get(name, read[name])) for name in read}
     shares = {name: _number(metrics.get(name)) for name in ("confident_share", "ambiguous_rate")}
     more = {"cost_usd": _cost(folder, run["iteration"]), "pinned": bool(run["facts"].get("pinned"))}
     return {**line, **counts, **shares, **_accuracy(metrics.get("accuracy")), **more}

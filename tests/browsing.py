@@ -181,7 +181,7 @@ class Visitor:
 
     def until_other(self, item, page=None):
         (page or self.page).wait_for_function(
-            "was => !document.querySelector('.wbr .act:disabled')"
+            "was => !document.querySelector('.wbr [aria-busy=true]')"
             " && document.querySelector('article.item')?.dataset.item !== was",
             arg=item,
         )

@@ -134,6 +134,9 @@ def test_the_review_notebook_shows_the_same_card_in_jupyterlab(project, lab, bro
     )
     page.locator(".wbr .category").first.click()
     wait_until(lambda: len(store.validations("one", 1)) == 1)
+    item = page.locator("article.item").get_attribute("data-item")
+    page.keyboard.press("u")  # the focus is still in the card, so keys are too
+    page.wait_for_function("was => document.querySelector('article.item')?.dataset.item !== was", arg=item)
     assert page.locator(".jp-Cell").count() == cells
     assert foreign == []
     page.close()

@@ -14,7 +14,7 @@ from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo")
 SAMPLE = 40
 
 
@@ -136,3 +136,136 @@ def test_a_figure_in_a_table_of_the_results_stays_on_one_line(served, visit):
     lines = "cells => cells.map(cell => { const range = document.createRange(); range.selectNodeContents(cell);"
     lines += " return range.getClientRects().length; })"
     assert set(eva.page.locator("td.figure").evaluate_all(lines)) == {1}
+
+
+class Keyboard:
+    """Somebody who moves by Tab and Enter, and asks where the focus is after each redraw."""
+
+    def __init__(self, visitor):
+        self.visitor, self.page = visitor, visitor.page
+
+    def focus(self):
+        """The name of the control that has the focus, or the kind of element."""
+        return self.page.evaluate("document.activeElement.dataset.key ?? document.activeElement.tagName")
+
+    def enter(self, key):
+        self.page.locator(f"[data-key='{key}']").focus()
+        self.page.keyboard.press("Enter")
+
+    def kept(self, key):
+        """Where the focus belongs: on the same control, or on the view where that is gone."""
+        return key if self.page.locator(f"[data-key='{key}']:enabled").count() else "MAIN"
+
+
+def test_the_focus_stays_on_the_control_that_was_pressed_when_language_theme_or_view_change(served, visit):
+    gala = Keyboard(visit("Gala"))
+    titles = {"es": "Revisión", "en": "Review"}
+    for key, view, there in (
+        ("q", "queue", "article"),
+        ("g", "groups", ".group-list h2"),
+        ("f", "search", "form"),
+        ("r", "results", "p"),
+    ):
+        gala.page.keyboard.press(key)
+        gala.page.wait_for_selector(f".view {there}")
+        assert gala.focus() == ("INPUT" if view == "search" else "MAIN")
+        gala.page.keyboard.press("Escape")
+        for lang in ("en", "es"):
+            gala.enter("language")
+            gala.page.wait_for_selector(f"h1 >> text={titles[lang]}")
+            assert gala.focus() == "language"
+        for theme in ("dark", "light", "auto"):
+            gala.enter("theme")
+            gala.page.wait_for_selector(f".wbr[data-theme={theme}]")
+            assert gala.focus() == "theme"
+    for view in ("groups", "queue"):
+        gala.enter(view)
+        assert gala.focus() == "MAIN"
+
+
+def test_the_focus_stays_where_it_was_when_an_item_was_decided_corrected_and_taken_back(served, visit):
+    gala = visit("Gala")
+    by_keyboard = Keyboard(gala)
+    gala.page.keyboard.press("q")
+    gala.page.wait_for_selector("article.item")
+    category = gala.page.locator(".category").nth(1).get_attribute("data-key")
+    for key in ("press/a", category, "press/u", "press/s", "press/b", "press/ArrowRight", "press/z", "press/z"):
+        item = gala.item()
+        by_keyboard.enter(key)
+        gala.until_other(item)
+        assert by_keyboard.focus() == by_keyboard.kept(key), key
+    item = gala.item()
+    gala.page.keyboard.press("/")
+    gala.page.keyboard.type("indeter")
+    gala.page.keyboard.press("Enter")
+    gala.until_other(item)
+    assert by_keyboard.focus() == "MAIN"  # the field was this item's: keys decide again
+    gala.press("u")
+    assert by_keyboard.focus() == "MAIN"
+    assert gala.page.locator(".live .unseen").text_content().strip().startswith(gala.page.inner_text(".text"))
+
+
+def test_a_key_that_is_held_on_a_button_presses_it_once(served, visit):
+    hugo = visit("Hugo")
+    item = hugo.item()
+    hugo.page.locator("button.primary").focus()
+    for _ in range(20):
+        hugo.page.keyboard.down("Enter")
+        hugo.page.wait_for_timeout(30)
+    hugo.page.keyboard.up("Enter")
+    hugo.until_other(item)
+    assert served.decided("Hugo") == [item]
+
+
+def test_the_focus_stays_in_the_filters_and_leaves_them_by_enter(served, visit):
+    hugo = visit("Hugo")
+    by_keyboard = Keyboard(hugo)
+    by_keyboard.enter("filters")
+    assert by_keyboard.focus() == "filters"
+    hugo.page.locator("[data-key=by-order]").focus()
+    hugo.page.keyboard.press("ArrowDown")
+    hugo.page.wait_for_selector("button.more:has-text('(1)')")
+    assert by_keyboard.focus() == "by-order"
+    hugo.page.locator("[data-key=by-keyword]").fill("vuelo")
+    hugo.page.keyboard.press("Enter")
+    hugo.page.wait_for_selector("button.more:has-text('(2)')")
+    assert by_keyboard.focus() == "MAIN"
+
+
+def test_the_focus_is_never_lost_when_a_group_is_stored_or_a_verdict_is_given_in_the_search(served, visit):
+    gala = visit("Gala")
+    by_keyboard, page = Keyboard(gala), gala.page
+    page.keyboard.press("g")
+    page.fill(".filters input", "taxi")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".members tbody tr")
+    by_keyboard.enter("accept")
+    page.locator(".preview button:not(.primary)").focus()
+    page.keyboard.press("Enter")
+    assert by_keyboard.focus() == "accept"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".preview button.primary")
+    before = len(served.decided("Gala"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".live >> text=Se deshacen en un paso")
+    page.wait_for_function("() => !document.querySelector('.preview button')")
+    assert by_keyboard.focus() == "MAIN"
+    assert len(served.decided("Gala")) > before
+    page.keyboard.press("z")
+    page.wait_for_selector(".live >> text=Deshecho")
+    assert by_keyboard.focus() == "MAIN"
+
+    page.keyboard.press("f")
+    page.fill("form[role=search] input", "o")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit")
+    key = page.locator(".hit-actions .act").first.get_attribute("data-key")
+    by_keyboard.enter(key)
+    page.wait_for_selector(f".hit:has([data-key='{key}']) >> text=Historia")
+    page.wait_for_selector(".live >> text=Aceptado")
+    assert by_keyboard.focus() == key
+    pages = int(page.inner_text(".pager span").split()[-1])
+    for number in range(2, pages + 1):
+        by_keyboard.enter("later")
+        page.wait_for_selector(f".pager >> text=Página {number} de")
+        assert by_keyboard.focus() == ("MAIN" if number == pages else "later")

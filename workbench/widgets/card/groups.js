@@ -14,30 +14,34 @@ function groupsView(app, main) {
     },
   }, h("label", {}, h("span", {}, t("category")), category), h("label", {}, h("span", {}, t("keyword")), keyword),
   h("button", { class: "act" }, t("show_items")));
-  main.replaceChildren(h("p", { class: "lead" }, t("groups_lead")), form, h("div", { class: "cols" }, list, members));
+  redraw(main, [h("p", { class: "lead" }, t("groups_lead")), form, h("div", { class: "cols" }, list, members)]);
 
   function look(what) {
+    if (state.what !== what || !members.hasChildNodes()) redraw(members, [h("p", { class: "quiet-text" }, t("loading"))]);
     state.what = what;
-    members.replaceChildren(h("p", { class: "quiet-text" }, t("loading")));
     app.wire.send("members", what, (reply) => {
-      if (!reply.error) members.replaceChildren(groupMembers(app, reply.items, () => { refresh(); look(what); }));
+      if (!reply.error && state.what === what) redraw(members, [groupMembers(app, reply.items, again)]);
     });
   }
   function refresh() {
     app.wire.send("groups", {}, (reply) => {
       if (reply.error) return;
-      list.replaceChildren(h("h2", {}, t("nearly_same")),
-        reply.groups.length ? h("ul", {}, reply.groups.map((group) => groupButton(app, group, look))) : h("p", {}, t("no_groups")));
+      redraw(list, [h("h2", {}, t("nearly_same")),
+        reply.groups.length ? h("ul", {}, reply.groups.map((group) => groupButton(app, group, look))) : h("p", {}, t("no_groups"))]);
     });
   }
-  refresh();
-  if (state.what) look(state.what);
-  return { keys: { z: () => undo(app) } };
+  function again() {
+    refresh();
+    if (state.what) look(state.what);
+  }
+  again();
+  return { keys: { z: () => undo(app) }, again };
 }
 
 function groupButton(app, group, look) {
   return h("li", {}, h("button", {
-    class: "group", onclick: (event) => {
+    class: "group", key: `group/${group.alike}/${group.category}`,
+    "aria-current": app.groups.what?.alike === group.alike && app.groups.what.category === group.category ? "true" : null, onclick: (event) => {
       event.currentTarget.closest("ul").querySelectorAll("[aria-current]").forEach((node) => node.removeAttribute("aria-current"));
       event.currentTarget.setAttribute("aria-current", "true");
       look({ alike: group.alike, category: group.category });
@@ -49,11 +53,12 @@ function groupButton(app, group, look) {
 function groupMembers(app, items, done) {
   const t = app.t;
   if (!items.length) return h("p", {}, t("group_empty"));
-  const boxes = items.map((item) => h("input", { type: "checkbox", checked: true, "aria-label": textOf(item), onchange: () => count() }));
+  const boxes = items.map((item) => h("input", { type: "checkbox", key: item.item_id, checked: true, "aria-label": textOf(item), onchange: () => count() }));
   const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); count(); } });
   const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => count() });
   const preview = h("div", { class: "preview", role: "status" });
-  const accept = h("button", { class: "act primary", onclick: () => ask("accept") }), correct = h("button", { class: "act", onclick: () => ask("choose") });
+  const accept = h("button", { class: "act primary", key: "accept", onclick: () => ask("accept", accept) });
+  const correct = h("button", { class: "act", key: "correct", onclick: () => ask("choose", correct) });
   const chosen = () => items.filter((_, k) => boxes[k].checked);
 
   function count() {
@@ -63,22 +68,24 @@ function groupMembers(app, items, done) {
     accept.replaceChildren(t("accept_n", { n }));
     correct.replaceChildren(t("correct_n", { n, category: target.value }));
     accept.disabled = correct.disabled = !n;
-    preview.replaceChildren();
+    redraw(preview, []);
   }
   // What will change, in words and numbers, before anything does.
-  function ask(verdict) {
+  function ask(verdict, asked) {
     const picked = chosen(), rows = picked.reduce((sum, item) => sum + item.n_rows, 0), from = {};
     picked.forEach((item) => { from[item.category] = (from[item.category] || 0) + 1; });
     const changes = Object.entries(from).map(([name, n]) => h("li", {}, verdict === "accept" || name === target.value
       ? t("stays", { n, category: name }) : t("becomes", { n, category: name, to: target.value })));
-    const yes = h("button", { class: "act primary", onclick: () => store(verdict, picked, yes) }, t("do_it"));
-    preview.replaceChildren(h("p", {}, t("preview", { n: picked.length, rows: app.n.whole(rows) })), h("ul", {}, changes), yes,
-      h("button", { class: "act", onclick: () => preview.replaceChildren() }, t("cancel")));
+    const yes = h("button", { class: "act primary", onclick: () => store(verdict, picked) }, t("do_it"));
+    redraw(preview, [h("p", {}, t("preview", { n: picked.length, rows: app.n.whole(rows) })), h("ul", {}, changes), yes,
+      h("button", { class: "act", onclick: () => redraw(preview, [], asked) }, t("cancel"))]);
     yes.focus();
   }
-  function store(verdict, picked, button) {
-    button.disabled = true;
+  function store(verdict, picked) {
+    if (app.pending) return;
+    app.busy({ verdict });
     app.wire.keep("decide_many", { verdict, category: target.value, text: t("n_items", { n: picked.length }), items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
+      app.busy(null);
       if (reply.error) return;
       app.progress = reply.progress;
       app.say(t(reply.outcome === "stale" ? "group_stale" : "group_stored", { n: picked.length }));
@@ -90,5 +97,5 @@ function groupMembers(app, items, done) {
     h("div", { class: "scroll" }, table(t("group_items"), [all, t("text"), t("category"), t("score"), t("rows")],
       items.map((item, k) => [boxes[k], textOf(item), item.category, scorePill(app, item.score), app.n.whole(item.n_rows)]))),
     h("div", { class: "actions" }, accept, h("label", {}, h("span", {}, t("correct_to")), target), correct,
-      h("span", { class: "gap" }), h("button", { class: "act", onclick: () => undo(app) }, t("undo"), h("kbd", { "aria-hidden": "true" }, "Z"))), preview);
+      h("span", { class: "gap" }), h("button", { class: "act", key: "undo", onclick: () => undo(app) }, t("undo"), h("kbd", { "aria-hidden": "true" }, "Z"))), preview);
 }

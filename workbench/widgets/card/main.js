@@ -19,7 +19,7 @@ function makeApp(model) {
 function header(app) {
   const tabs = Object.entries(VIEW_KEYS).map(([key, view]) =>
     h("button", {
-      class: "tab", role: "tab", id: `tab-${view}`, "aria-selected": String(app.view === view), "aria-keyshortcuts": key,
+      class: "tab", role: "tab", id: `tab-${view}`, key: view, "aria-selected": String(app.view === view), "aria-keyshortcuts": key,
       onclick: () => app.open(view),
     }, app.t(`view_${view}`), h("kbd", { "aria-hidden": "true" }, key.toUpperCase())));
   const other = app.lang === "es" ? "en" : "es", themes = { auto: "dark", dark: "light", light: "auto" };
@@ -29,8 +29,9 @@ function header(app) {
     h("nav", { class: "tabs", role: "tablist", "aria-label": app.t("views") }, tabs),
     h("div", { class: "tools" },
       h("span", { class: "reviewer", title: app.t("you_are") }, app.reviewer),
-      h("button", { class: "quiet", lang: other, onclick: () => app.set({ lang: other }) }, other === "es" ? "Español" : "English"),
-      h("button", { class: "quiet", "aria-label": app.t("theme"), onclick: () => app.set({ theme: themes[app.theme] }) }, app.t(`theme_${app.theme}`))));
+      h("button", { class: "quiet", key: "language", lang: other, onclick: () => app.set({ lang: other }) }, other === "es" ? "Español" : "English"),
+      h("button", { class: "quiet", key: "theme", "aria-label": `${app.t("theme")}: ${app.t(`theme_${app.theme}`)}`, onclick: () => app.set({ theme: themes[app.theme] }) },
+        app.t(`theme_${app.theme}`))));
 }
 
 function render({ model, el }) {
@@ -42,29 +43,34 @@ function render({ model, el }) {
   const root = h("section", { class: "wbr" }, bar, offline, trouble, main, live);
   el.append(root);
 
-  app.say = (text) => { live.textContent = text; };
+  app.say = (text, aloud = "") => { live.replaceChildren(text, h("span", { class: "unseen" }, aloud && ` ${aloud}`)); };
+  app.busy = (pending) => { app.pending = pending; main.setAttribute("aria-busy", String(!!pending)); };
+  const hide = (notice) => { const held = notice.contains(document.activeElement); notice.hidden = true; if (held) main.focus(); };
   app.failed = ({ error: code, given_up: lost }, message) => {
     trouble.hidden = false;
     const words = lost ? "given_up" : message && "tries" in message ? "not_stored" : "went_wrong";
-    trouble.replaceChildren(app.t(words, { code, text: message?.text || "" }), " ",
-      h("button", { onclick: () => { trouble.hidden = true; } }, app.t("close")));
+    redraw(trouble, [app.t(words, { code, text: message?.text || "" }), " ",
+      h("button", { key: "close", onclick: () => hide(trouble) }, app.t("close"))]);
   };
   app.connection = (good, unsent) => {
     if (good === offline.hidden) return;
-    offline.hidden = good;
-    if (good) return;
+    if (good) return hide(offline);
+    offline.hidden = false;
     const words = app.t(unsent ? "offline_unsent" : "offline_saved", { n: unsent });
-    offline.replaceChildren(h("strong", {}, app.t("offline")), ` ${words} `,
-      h("button", { class: "reload", onclick: () => location.reload() }, app.t("reload")));
+    redraw(offline, [h("strong", {}, app.t("offline")), ` ${words} `,
+      h("button", { class: "reload", key: "reload", onclick: () => location.reload() }, app.t("reload"))]);
   };
   app.draw = () => {
     root.lang = app.lang;
     root.dataset.theme = app.theme;
-    bar.replaceChildren(header(app));
+    redraw(bar, [header(app)]);
     app.drawn = VIEWS[app.view](app, main);
   };
   app.set = (change) => { Object.assign(app, change); app.speak(); app.wire.send("place", { place: change }); app.draw(); };
-  app.open = (view) => { if (view !== app.view) { app.say(""); app.set({ view }); main.focus(); } };
+  app.open = (view) => {
+    if (view !== app.view) { app.say(""); app.set({ view }); main.scrollTop = 0; }
+    (app.drawn.first || main).focus();
+  };
   app.wire = connect(model, app);
 
   // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
@@ -79,8 +85,12 @@ function render({ model, el }) {
     }
     if (!alone) event.stopPropagation();
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (/^(Enter| )$/.test(key) && event.target.tagName === "BUTTON") {
+      if (event.repeat) event.preventDefault();  // a key that is held presses its button once
+      return;
+    }
     const act = app.drawn?.keys?.[key] || (VIEW_KEYS[key] && (() => app.open(VIEW_KEYS[key])));
-    if (!act || (/^(Enter| )$/.test(key) && event.target.tagName === "BUTTON")) return;
+    if (!act) return;
     event.preventDefault();
     event.stopPropagation();
     if (!event.repeat) act();

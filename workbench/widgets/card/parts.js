@@ -6,11 +6,26 @@ function h(kind, props = {}, ...children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "class") node.className = value;
+    else if (name === "key") node.dataset.key = value;
     else if (name in node && !name.startsWith("aria") && name !== "list") node[name] = value;
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return node;
+}
+
+// Draws what is in a region anew, and the keyboard's focus stays where it was: on the control with the same `key`. Where
+// there is none any more, or it cannot be pressed now, the focus goes to `otherwise`, the view. A list that was used by
+// mouse gives it to the view too, as a list takes letters for itself. A region without the focus takes none.
+function redraw(region, parts, otherwise = region.closest(".wbr")?.querySelector(".view")) {
+  const held = document.activeElement, inside = held !== region && region.contains(held);
+  const key = inside && !held.matches("select:not(:focus-visible)") ? held.dataset.key : null, caret = held?.selectionStart;
+  region.replaceChildren(...parts.filter(Boolean));
+  if (!inside) return;
+  const again = key && region.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (again) again.focus({ preventScroll: true });
+  if (!again || document.activeElement !== again) otherwise.focus({ preventScroll: true });
+  else if (typeof caret === "number") again.setSelectionRange(caret, caret);
 }
 
 function textOf(item) {

@@ -17,7 +17,7 @@ function sendKept(app) {
 }
 
 function queueShow(app, reply) {
-  app.pending = null;
+  app.busy(null);
   if ("item" in reply) { app.item = reply.item; app.page = 0; app.typed = ""; app.note = {}; }
   if (reply.progress) app.progress = reply.progress;
   if (app.view === "queue") app.draw();
@@ -27,40 +27,47 @@ function decide(app, verdict, category = null) {
   if (app.pending || !app.item) return;
   if (verdict === "accept" && !app.item.category) return app.say(app.t("choose_first"));
   const { item_id: item, rev, category: said } = app.item;
-  app.pending = { item };
-  document.querySelectorAll(".wbr .act").forEach((button) => { button.disabled = true; });
+  app.busy({ item });
   const notes = app.note.text || "", text = textOf(app.item).slice(0, 120);
   app.wire.keep("decide", { item, rev, verdict, category, notes, text, filters: app.filters }, (reply) => {
-    if (reply.error) { app.pending = null; app.draw(); return; }
+    if (reply.error) { app.busy(null); return; }
     if (reply.outcome === "stored") app.stamps.push(Date.now());
     app.told = reply.revealed ? app.t("model_said", reply.revealed) : "";
     queueShow(app, reply);
     const words = { stale: "was_stale", stored: `said_${verdict}`, known: "said_known" };
-    app.say([app.t(words[reply.outcome], { category: category || said || "" }), app.told, where(app)].filter(Boolean).join(" "));
+    app.say([app.t(words[reply.outcome], { category: category || said || "" }), app.told, where(app)].filter(Boolean).join(" "), aloud(app));
   });
 }
 
 function move(app, step) {
   if (app.pending) return;
-  app.pending = { step };
+  app.busy({ step });
   app.wire.send("go", { step, item: app.item?.item_id || null, filters: app.filters }, (reply) => {
-    if (!reply.error && reply.item === null && step < 0) { app.pending = null; app.say(app.t("no_earlier")); return; }
+    if (!reply.error && reply.item === null && step < 0) { app.busy(null); app.say(app.t("no_earlier")); return; }
     queueShow(app, reply);
+    app.say("", aloud(app));
   });
 }
 
 function undo(app) {
   if (app.pending) return;
-  app.pending = { undo: true };
+  app.busy({ undo: true });
   app.wire.send("undo", {}, (reply) => {
     queueShow(app, reply);
-    if (!reply.error) app.say(reply.undone ? app.t("undone", { n: reply.undone }) : app.t("nothing_to_undo"));
-    if (app.view !== "queue") app.draw();
+    if (!reply.error) app.say(reply.undone ? app.t("undone", { n: reply.undone }) : app.t("nothing_to_undo"), reply.item && aloud(app));
+    app.drawn.again?.();
   });
 }
 
 function where(app) {
   return app.t("where", { done: app.n.whole(app.progress.done), asked: app.n.whole(app.progress.asked) });
+}
+
+// What a screen reader says of the item that shows now, without being asked.
+function aloud(app) {
+  const { item } = app;
+  if (app.view !== "queue" || !item) return "";
+  return `${textOf(item)}. ${item.category ? `${app.t("model_says")}: ${item.category}.` : app.t("choose_first")}`;
 }
 
 function filtered(app, change) {
@@ -86,7 +93,7 @@ function strip(app) {
     speed && figure(`${app.n.whole(speed.left)} min`, app.t("left")),
     right && figure(app.n.share(right.estimate), `${app.t("right_so_far")} (${app.n.range(right)})`, app.t("right_hint")),
     h("button", {
-      class: "quiet more", "aria-expanded": String(!!app.filtering), onclick: () => { app.filtering = !app.filtering; app.draw(); },
+      class: "quiet more", key: "filters", "aria-expanded": String(!!app.filtering), onclick: () => { app.filtering = !app.filtering; app.draw(); },
     }, app.t(active(app) ? "filters_n" : "filters", { n: active(app) })));
 }
 
@@ -99,15 +106,18 @@ function filterRow(app) {
   if (!app.filtering) return h("div", { class: "filters" });
   const f = app.filters, t = app.t;
   const pick = (name, text, options) => h("label", {}, h("span", {}, text),
-    choice(app, f[name] || options[0][0], options, { onchange: (event) => filtered(app, { [name]: event.target.value }) }));
+    choice(app, f[name] || options[0][0], options, { key: `by-${name}`, onchange: (event) => filtered(app, { [name]: event.target.value }) }));
   const flag = (name) => h("label", { class: "flag" },
-    h("input", { type: "checkbox", checked: !!f[name], onchange: (event) => filtered(app, { [name]: event.target.checked }) }), t(`only_${name}`));
+    h("input", { type: "checkbox", key: `by-${name}`, checked: !!f[name], onchange: (event) => filtered(app, { [name]: event.target.checked }) }), t(`only_${name}`));
   return h("div", { class: "filters", role: "group", "aria-label": t("filters") },
     pick("show", t("show"), ["open", "mine", "unsure", "all"].map((name) => [name, t(`show_${name}`)])),
     pick("category", t("category"), [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])]),
     pick("band", t("band"), [["", t("any")], ...["high", "medium", "low", "ambiguous"].map((name) => [name, t(`band_${name}`)])]),
     h("label", {}, h("span", {}, t("keyword")),
-      h("input", { type: "search", value: f.keyword || "", onchange: (event) => filtered(app, { keyword: event.target.value }) })),
+      h("input", {
+        type: "search", key: "by-keyword", value: f.keyword || "", onchange: (event) => filtered(app, { keyword: event.target.value }),
+        onkeydown: (event) => { if (event.key === "Enter") event.target.closest(".view").focus(); },
+      })),
     pick("order", t("order"), ["sampled", "score", "rows", "money"].map((name) => [name, t(`order_${name}`)])),
     flag("changed"), flag("disputed"));
 }
@@ -138,8 +148,8 @@ function originals(app, item) {
   if (item.summary?.length) {
     grid.append(h("tfoot", {}, h("tr", {}, item.summary.map((text, k) => h(k ? "td" : "th", {}, k ? text : `Σ ${text}`)))));
   }
-  return h("details", { class: "rows", open: true }, h("summary", {}, app.t("original_rows")),
-    h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": app.t("original_rows") }, grid));
+  return h("details", { class: "rows", open: true }, h("summary", { key: "rows" }, app.t("original_rows")),
+    h("div", { class: "scroll", key: "table", tabIndex: 0, role: "region", "aria-label": app.t("original_rows") }, grid));
 }
 
 function answerBox(app, item) {
@@ -171,7 +181,7 @@ function noteBox(app, item) {
   let timer = null;
   return h("label", { class: "note" }, h("span", {}, app.t("note"), h("kbd", { "aria-hidden": "true" }, "N")),
     h("textarea", {
-      rows: 2, value: text, maxLength: 2000, "aria-keyshortcuts": "n",
+      rows: 2, value: text, maxLength: 2000, key: `note/${item.item_id}`, "aria-keyshortcuts": "n",
       oninput: (event) => {
         app.note = { item: item.item_id, text: event.target.value };
         clearTimeout(timer);
@@ -183,7 +193,7 @@ function noteBox(app, item) {
 function choices(app) {
   const list = h("ol", { class: "choices-list" }), pager = h("div", { class: "pager" });
   const box = h("input", {
-    type: "search", class: "ahead", placeholder: app.t("type_category"), "aria-label": app.t("type_category"),
+    type: "search", class: "ahead", key: `typed/${app.item.item_id}`, placeholder: app.t("type_category"), "aria-label": app.t("type_category"),
     "aria-keyshortcuts": "/", value: app.typed,
     oninput: (event) => { app.typed = event.target.value; app.page = 0; fill(); },
     onkeydown: (event) => {
@@ -194,14 +204,14 @@ function choices(app) {
   function fill() {
     const found = shownCategories(app), pages = Math.max(1, Math.ceil(found.length / PER_PAGE));
     app.page = Math.min(app.page, pages - 1);
-    list.replaceChildren(...found.slice(app.page * PER_PAGE, (app.page + 1) * PER_PAGE).map(({ name, description }, k) =>
+    redraw(list, found.slice(app.page * PER_PAGE, (app.page + 1) * PER_PAGE).map(({ name, description }, k) =>
       h("li", {}, h("button", {
-        class: `act category${name === app.item?.category ? " proposed" : ""}`, title: description || null,
+        key: `to/${name}`, class: `act category${name === app.item?.category ? " proposed" : ""}`, title: description || null,
         "aria-keyshortcuts": String(k + 1), onclick: () => decide(app, "choose", name),
       }, h("kbd", { "aria-hidden": "true" }, String(k + 1)), h("span", {}, name)))));
-    pager.replaceChildren(h("span", {}, app.t("page", { page: app.page + 1, pages })),
-      h("button", { class: "quiet", disabled: pages < 2, "aria-keyshortcuts": "0", onclick: () => turn() },
-        app.t("more_categories"), h("kbd", { "aria-hidden": "true" }, "0")));
+    redraw(pager, [h("span", {}, app.t("page", { page: app.page + 1, pages })),
+      h("button", { class: "quiet", key: "more", disabled: pages < 2, "aria-keyshortcuts": "0", onclick: () => turn() },
+        app.t("more_categories"), h("kbd", { "aria-hidden": "true" }, "0"))]);
   }
   function turn() {
     app.page = (app.page + 1) % Math.max(1, Math.ceil(shownCategories(app).length / PER_PAGE));
@@ -217,7 +227,7 @@ function choices(app) {
 }
 
 function actions(app) {
-  const act = (key, text, go, kind = "") => h("button", { class: `act ${kind}`, "aria-keyshortcuts": key, onclick: go },
+  const act = (key, text, go, kind = "") => h("button", { class: `act ${kind}`, key: `press/${key}`, "aria-keyshortcuts": key, onclick: go },
     text, h("kbd", { "aria-hidden": "true" }, { ArrowRight: "→" }[key] || key.toUpperCase()));
   return h("footer", { class: "actions" },
     app.item?.category ? act("a", app.t("accept"), () => decide(app, "accept"), "primary") : null,
@@ -235,9 +245,9 @@ function queueView(app, main) {
     n: () => main.querySelector("textarea")?.focus(),
   };
   if (!app.item) {
-    main.replaceChildren(strip(app), filterRow(app), h("div", { class: "finished" },
+    redraw(main, [strip(app), filterRow(app), h("div", { class: "finished" },
       h("h2", {}, app.t(app.progress.done >= app.progress.asked ? "finished" : "nothing_here")),
-      h("p", {}, app.t(app.progress.done >= app.progress.asked ? "finished_next" : "nothing_here_next"))), actions(app));
+      h("p", {}, app.t(app.progress.done >= app.progress.asked ? "finished_next" : "nothing_here_next"))), actions(app)]);
     return { keys };
   }
   const side = choices(app), item = app.item;
@@ -245,6 +255,6 @@ function queueView(app, main) {
     h("div", { class: "fields" }, fieldsOf(app, item)), covers(app, item), verdictOf(app, item), answerBox(app, item),
     originals(app, item), noteBox(app, item));
   article.dataset.item = item.item_id;
-  main.replaceChildren(strip(app), filterRow(app), h("div", { class: "cols" }, article, side.node), actions(app));
+  redraw(main, [strip(app), filterRow(app), h("div", { class: "cols" }, article, side.node), actions(app)]);
   return { keys: { ...keys, ...side.keys } };
 }

@@ -1,11 +1,11 @@
 // Results: the numbers as the owner's process last computed them.
 
 function resultsView(app, main) {
-  main.replaceChildren(h("p", { class: "quiet-text" }, app.t("loading")));
+  redraw(main, [h("p", { class: "quiet-text" }, app.t("loading"))]);
   app.wire.send("results", {}, (reply) => {
     if (reply.error || app.view !== "results") return;
     const found = reply.results;
-    main.replaceChildren(found.accuracy === undefined ? h("p", {}, app.t("no_results")) : resultsPage(app, found));
+    redraw(main, [found.accuracy === undefined ? h("p", {}, app.t("no_results")) : resultsPage(app, found)]);
   });
   return { keys: {} };
 }

@@ -8,34 +8,33 @@ function searchView(app, main) {
   const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); ask(1); } },
     h("label", { class: "wide" }, h("span", {}, t("keyword")), box), h("label", {}, h("span", {}, t("category")), category),
     h("button", { class: "act primary" }, t("search")));
-  main.replaceChildren(form, hits);
+  redraw(main, [form, hits]);
 
-  function ask(page) {
+  function ask(page, told = true) {
     Object.assign(state, { keyword: box.value, category: category.value, page });
-    if (!box.value.trim()) return hits.replaceChildren();
+    if (!box.value.trim()) return redraw(hits, []);
     app.wire.send("search", state, (reply) => {
       if (reply.error) return;
-      app.say(t("n_found", { n: app.n.whole(reply.total) }));
-      hits.replaceChildren(h("p", { class: "quiet-text" }, t("n_found", { n: app.n.whole(reply.total) })),
-        ...reply.items.map((item) => hitCard(app, item, fold(state.keyword).split(/\s+/).filter(Boolean), () => ask(state.page))),
-        pages(reply));
+      if (told) app.say(t("n_found", { n: app.n.whole(reply.total) }));
+      redraw(hits, [h("p", { class: "quiet-text" }, t("n_found", { n: app.n.whole(reply.total) })),
+        ...reply.items.map((item) => hitCard(app, item, fold(state.keyword).split(/\s+/).filter(Boolean), again)), pages(reply)]);
     });
   }
   function pages({ page, pages: last }) {
     if (last < 2) return "";
     return h("nav", { class: "pager", "aria-label": t("pages") },
-      h("button", { class: "act", disabled: page < 2, onclick: () => ask(page - 1) }, t("earlier")),
+      h("button", { class: "act", key: "earlier", disabled: page < 2, onclick: () => ask(page - 1) }, t("earlier")),
       h("span", {}, t("page", { page, pages: last })),
-      h("button", { class: "act", disabled: page >= last, onclick: () => ask(page + 1) }, t("later")));
+      h("button", { class: "act", key: "later", disabled: page >= last, onclick: () => ask(page + 1) }, t("later")));
   }
+  const again = () => ask(state.page, false);
   if (state.keyword) ask(state.page);
-  else box.focus();
-  return { keys: { z: () => undo(app), "/": () => box.focus() } };
+  return { keys: { z: () => undo(app), "/": () => box.focus() }, again, first: state.keyword ? null : box };
 }
 
 function hitCard(app, item, words, again) {
   const t = app.t;
-  const target = choice(app, item.category || "", [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("correct_to") });
+  const target = choice(app, item.category || "", [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])], { key: `to/${item.item_id}`, "aria-label": t("correct_to") });
   const say = (verdict, category) => app.wire.keep("decide",
     { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
       if (reply.error) return;
@@ -44,9 +43,9 @@ function hitCard(app, item, words, again) {
       again();
     });
   const buttons = h("div", { class: "hit-actions" },
-    item.category ? h("button", { class: "act", onclick: () => say("accept", null) }, t("accept")) : null, target,
-    h("button", { class: "act", onclick: () => target.value && say("choose", target.value) }, t("correct")),
-    h("button", { class: "quiet", onclick: () => openItem(app, item.item_id) }, t("open_in_queue")));
+    item.category ? h("button", { class: "act", key: `accept/${item.item_id}`, onclick: () => say("accept", null) }, t("accept")) : null, target,
+    h("button", { class: "act", key: `correct/${item.item_id}`, onclick: () => target.value && say("choose", target.value) }, t("correct")),
+    h("button", { class: "quiet", key: `open/${item.item_id}`, onclick: () => openItem(app, item.item_id) }, t("open_in_queue")));
   const history = [
     ...(item.said || []).map(([n, category, score]) => h("li", {}, t("history_model", { n, category, score: app.n.score(score) }))),
     ...item.verdicts.map((verdict) => h("li", {}, t(verdict.is_correct ? "history_right" : "history_wrong", {
@@ -58,7 +57,7 @@ function hitCard(app, item, words, again) {
       h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",
         ` ${t("n_rows", { n: app.n.whole(item.n_rows) })}${item.asked ? ` · ${t("in_sample")}` : ""}`),
       item.reason ? h("p", { class: "reason" }, reasonOf(app, item)) : null,
-      history.length ? h("details", {}, h("summary", {}, t("history", { n: history.length })), h("ul", {}, history)) : null),
+      history.length ? h("details", {}, h("summary", { key: `history/${item.item_id}` }, t("history", { n: history.length })), h("ul", {}, history)) : null),
     buttons);
 }
 

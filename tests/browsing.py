@@ -19,6 +19,32 @@ THINGS = ("VUELO", "TAXI", "TACOS", "REFRESCO", "PLAYERA", "GORRA", "COMIDA", "A
 HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=2</script>"
 SECONDS = 60
 
+CONTRAST = """() => {
+  const light = (c) => { const v = c / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+  const numbers = (text) => {
+    const found = text.match(/[\\d.]+/g).map(Number);  // color(srgb …), a mixed colour, counts from 0 to 1
+    return text.startsWith("color(") ? found.map((n, place) => place < 3 ? 255 * n : n) : found;
+  };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = numbers(getComputedStyle(node).backgroundColor);
+      if (color.length < 4 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const node of document.querySelectorAll(".wbr *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !node.checkVisibility() || node.disabled || node.closest("svg")) continue;
+    const [a, b] = [luminance(numbers(getComputedStyle(node).color)), luminance(ground(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push([node.tagName, node.className, node.textContent.slice(0, 30), ratio]);
+  }
+  return poor;
+}"""
+"""Texts of the page whose contrast is below what WCAG AA asks for."""
+
 
 def write_project(folder, prompt, sample=200):
     """144 different lines, nine nearly the same, and one that would like to be HTML."""
@@ -53,15 +79,15 @@ def reviewed_run(folder):
 class Served:
     """A review under way: links, the store, and what a test does to the server."""
 
-    def __init__(self, run, store, reviewers):
-        self.run, self.store, self.reviewers = run, store, reviewers
+    def __init__(self, run, store, reviewers, iteration=1):
+        self.run, self.store, self.reviewers, self.iteration = run, store, reviewers, iteration
         self.port = None
         self.start()
 
     def start(self):
         self._stack = contextlib.ExitStack()
         doors = launcher.Doors(self.reviewers, port=self.port)
-        self.now = self._stack.enter_context(launcher.serving(self.run, self.store, 1, doors))
+        self.now = self._stack.enter_context(launcher.serving(self.run, self.store, self.iteration, doors))
         self.port = urlsplit(next(iter(self.now.links.values()))).port
 
     def stop(self):
@@ -81,13 +107,14 @@ class Served:
         return kernels
 
     def verdicts(self, reviewer):
-        frame = self.store.validations("one", 1)
+        frame = self.store.validations("one", self.iteration)
         return frame[frame["reviewer"] == reviewer]
 
     def decided(self, reviewer):
         """The items that the log has of a reviewer, in order, taken back or not."""
         with self.store._database.read() as transaction:
             rows = transaction.rows("review_decisions", reviewer=reviewer)
+        rows = [row for row in rows if row["iteration"] == self.iteration]
         return [row["item_id"] for row in sorted(rows, key=lambda row: row["decided_at"])]
 
 

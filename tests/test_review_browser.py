@@ -9,7 +9,7 @@ import urllib.request
 from urllib.parse import urlencode
 
 import pytest
-from browsing import Wire, query_of, through, until
+from browsing import CONTRAST, Wire, query_of, through, until
 from review_runs import decision
 
 from workbench import metrics, reviewing, stages, workflow
@@ -223,32 +223,6 @@ def test_groups_search_and_results_work_and_html_is_only_text(served, visit):
     right = metrics.wilson(progress["correct"], progress["judged"])
     for share in (right.estimate, right.low, right.high):
         assert f"{round(100 * share)}%" in page.inner_text(".strip")
-
-
-CONTRAST = """() => {
-  const light = (c) => { const v = c / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-  const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-  const numbers = (text) => {
-    const found = text.match(/[\\d.]+/g).map(Number);  // color(srgb …), a mixed colour, counts from 0 to 1
-    return text.startsWith("color(") ? found.map((n, place) => place < 3 ? 255 * n : n) : found;
-  };
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = numbers(getComputedStyle(node).backgroundColor);
-      if (color.length < 4 || color[3] === 1) return color;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  for (const node of document.querySelectorAll(".wbr *")) {
-    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
-    if (!own || !node.checkVisibility() || node.disabled || node.closest("svg")) continue;
-    const [a, b] = [luminance(numbers(getComputedStyle(node).color)), luminance(ground(node))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push([node.tagName, node.className, node.textContent.slice(0, 30), ratio]);
-  }
-  return poor;
-}"""
 
 
 def test_the_page_can_be_read_by_everybody(served, visit):

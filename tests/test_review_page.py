@@ -239,6 +239,7 @@ def test_the_focus_is_never_lost_when_a_group_is_stored_or_a_verdict_is_given_in
     page.fill(".filters input", "taxi")
     page.keyboard.press("Enter")
     page.wait_for_selector(".members tbody tr")
+    assert page.evaluate("document.activeElement.className") == "members"  # Tab goes on in what was asked for
     by_keyboard.enter("accept")
     page.locator(".preview button:not(.primary)").focus()
     page.keyboard.press("Enter")
@@ -259,6 +260,7 @@ def test_the_focus_is_never_lost_when_a_group_is_stored_or_a_verdict_is_given_in
     page.fill("form[role=search] input", "o")
     page.keyboard.press("Enter")
     page.wait_for_selector(".hit")
+    assert page.evaluate("document.activeElement.className") == "hits"
     key = page.locator(".hit-actions .act").first.get_attribute("data-key")
     by_keyboard.enter(key)
     page.wait_for_selector(f".hit:has([data-key='{key}']) >> text=Historia")

@@ -11,7 +11,7 @@ from review_runs import made_up_item, made_up_review
 from workbench.errors import UsageError
 from workbench.runs import open_store
 from workbench.widgets import launcher
-from workbench.widgets.session import ReviewSession
+from workbench.widgets.session import NOTE_LENGTH, ReviewSession
 
 
 @pytest.fixture
@@ -69,12 +69,27 @@ def test_choosing_what_the_model_says_accepts_it_and_a_blind_item_tells_it_only_
     blind = told["item"]
     assert blind["category"] is None and "Viajes" not in json.dumps(blind)
     message = {"op": "decide", "key": "b", "item": blind["item_id"], "rev": blind["rev"], "verdict": "choose"}
-    told = session.answer(message | {"category": "Comida", "notes": "x" * 5000})
+    told = session.answer(message | {"category": "Comida", "notes": "x" * (NOTE_LENGTH + 5)})
     assert told["revealed"] == {"category": "Viajes"}
     rows = store.validations("one").set_index("item_id")
     assert rows["is_correct"].tolist() == [True, False]
-    assert len(rows["user_notes"].iloc[1]) == 2000
+    assert len(rows["user_notes"].iloc[1]) == NOTE_LENGTH
     assert session.answer({"op": "undo", "key": "u"})["item"]["item_id"] == blind["item_id"]
+
+
+def test_a_message_reaches_no_other_run_and_no_other_reviewer_whatever_it_names(session, store):
+    secret = made_up_item(7, text="vuelo secreto")
+    other = made_up_review(store, [secret], run_id="two")
+    other.keep_place("Beto", {"note": {"text": "de Beto"}})
+    named = {"run_id": "two", "iteration": 1, "reviewer": "Beto", "key": "k", "item": secret["item_id"]}
+    asked = [{"op": "open"}, {"op": "search", "keyword": "vuelo"}, {"op": "members", "category": "Viajes"}]
+    asked += [{"op": "filter", "filters": named}, {"op": "go", "step": 1}, {"op": "groups"}, {"op": "results"}]
+    asked += [{"op": "decide", "rev": "r.0", "verdict": "accept"}, {"op": "undo"}, {"op": "place", "place": named}]
+    told = json.dumps([session.answer({**named, **each}) for each in asked])
+    assert "vuelo 0" in told
+    assert "secreto" not in told and "de Beto" not in told
+    assert store.validations("two").empty
+    assert other.seat("Beto")["note"] == {"text": "de Beto"}
 
 
 def test_a_session_starts_where_the_reviewer_left(session):

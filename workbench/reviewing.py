@@ -20,7 +20,7 @@ from workbench.runs import RunStore
 from workbench.stages import LOCK_WAIT, Notes, Step
 from workbench.values import value_text
 
-VERSION = "3"
+VERSION = "4"
 """Of the rows that are prepared: another one makes old ones prepared anew."""
 
 ROWS_SHOWN = 5
@@ -28,6 +28,9 @@ COLUMNS_SHOWN = 20
 VALUES_SHOWN = 3
 COMPARED = ("iteration", "accuracy", "confident_share", "ambiguous_rate", "examples")
 """What is told of every iteration side by side."""
+
+DAY = r"\d{4}-\d\d-\d\d(?:[T ].*)?"
+"""A day in a text: the first and the last of them are told, not each."""
 
 CELL = 200
 """Characters of an original value that are shown."""
@@ -133,9 +136,10 @@ def _alike(table: pd.DataFrame, fields: list[str]) -> pd.Series[str]:
 
 def _rows_behind(store: RunStore, run_id: str, asked: set[str]) -> dict[str, dict[str, Any]]:
     """Give by item the first original rows behind it, and of every column its range or its most frequent values."""
-    gold = store.get(run_id).parameters["validate"]["gold_column"]  # reviewers must not see the truth
-    kept = [pair for pair in store.load(run_id, "schema")["stored_as"].items() if pair[0] != gold]
-    stored_as = dict(kept[:COLUMNS_SHOWN])
+    parameters = store.get(run_id).parameters
+    gold, classified = parameters["validate"]["gold_column"], parameters["ingest"]["columns"]
+    kept = [pair for pair in store.load(run_id, "schema")["stored_as"].items() if pair[0] != gold]  # no truth is shown
+    stored_as = dict(sorted(kept, key=lambda pair: pair[0] not in classified)[:COLUMNS_SHOWN])  # the texts come first
     parts = store.batches(run_id, "rows", columns=["item_id", *dict.fromkeys(stored_as.values())])
     rows = pd.concat([part[part["item_id"].isin(asked)] for part in parts], ignore_index=True)
     found: dict[str, dict[str, Any]] = {}
@@ -160,11 +164,13 @@ def _summary(values: pd.Series[Any]) -> str:
     known = values.dropna()
     if known.empty:
         return ""
-    if pd.api.types.is_datetime64_any_dtype(known.dtype) or pd.api.types.is_float_dtype(known.dtype):
+    ranged = pd.api.types.is_datetime64_any_dtype(known.dtype) or pd.api.types.is_float_dtype(known.dtype)
+    if ranged or known.astype("str").str.fullmatch(DAY).all():
         low, high = _cell(known.min()), _cell(known.max())
         return low if low == high else f"{low} – {high}"
     counts = known.map(_cell).value_counts()
-    top = [f"{value} ({n})" if len(counts) > 1 else str(value) for value, n in counts.head(VALUES_SHOWN).items()]
+    several = len(counts) > 1
+    top = [f"{value} ({n})" if several and n > 1 else str(value) for value, n in counts.head(VALUES_SHOWN).items()]
     return ", ".join(top) + (f", +{len(counts) - VALUES_SHOWN}" if len(counts) > VALUES_SHOWN else "")
 
 

@@ -11,7 +11,8 @@ from workbench.errors import UsageError
 from workbench.runs.decisions import Decision, Decisions, Outcome
 from workbench.runs.review_lists import Filters
 
-NOTE_LENGTH = 2_000
+NOTE_LENGTH = 10_000
+"""Characters of a note; the page says so where one is full."""
 TRIES = 3
 """How often a browser sends a decision that cannot be stored."""
 LOGGED = 4_000
@@ -57,7 +58,8 @@ class ReviewSession:
         if item is None or (item["mine"] and Filters.from_plain(place.get("filters")).show == "open"):
             item = self._next(place.get("filters"))
         progress = self._decisions.progress(self._reviewer)
-        return {"about": self.about, "reviewer": self._reviewer, "place": place, "item": item, "progress": progress}
+        told = {"about": self.about, "reviewer": self._reviewer, "note_length": NOTE_LENGTH}
+        return told | {"place": place, "item": item, "progress": progress}
 
     def answer(self, message: Any) -> Plain:
         """Answer one message; a fault becomes a code for the reviewer, and a traceback and the message in the log."""

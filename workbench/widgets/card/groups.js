@@ -2,7 +2,7 @@
 
 function groupsView(app, main) {
   const t = app.t, state = (app.groups ??= { category: "", keyword: "" });
-  const list = h("div", { class: "group-list" }), members = h("div", { class: "members" });
+  const list = h("div", { class: "group-list" }), members = h("div", { class: "members", tabIndex: -1 });
   const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])],
     { "aria-label": t("category") });
   const keyword = h("input", { type: "search", value: state.keyword, "aria-label": t("keyword"), placeholder: t("keyword") });
@@ -10,7 +10,9 @@ function groupsView(app, main) {
     class: "filters", onsubmit: (event) => {
       event.preventDefault();
       Object.assign(state, { category: category.value, keyword: keyword.value });
-      if (category.value || keyword.value.trim()) look({ category: category.value, keyword: keyword.value });
+      if (!category.value && !keyword.value.trim()) return;
+      look({ category: category.value, keyword: keyword.value });
+      members.focus();
     },
   }, h("label", {}, h("span", {}, t("category")), category), h("label", {}, h("span", {}, t("keyword")), keyword),
   h("button", { class: "act" }, t("show_items")));
@@ -20,7 +22,9 @@ function groupsView(app, main) {
     if (state.what !== what || !members.hasChildNodes()) redraw(members, [h("p", { class: "quiet-text" }, t("loading"))]);
     state.what = what;
     app.wire.send("members", what, (reply) => {
-      if (!reply.error && state.what === what) redraw(members, [groupMembers(app, reply.items, again)]);
+      if (reply.error || state.what !== what) return;
+      redraw(members, [groupMembers(app, reply.items, again)]);
+      members.scrollIntoView({ block: "nearest" });
     });
   }
   function refresh() {
@@ -47,21 +51,21 @@ function groupButton(app, group, look) {
       look({ alike: group.alike, category: group.category });
     },
   }, h("span", { class: "text" }, textOf(group)),
-  h("span", { class: "about" }, `${group.category} · ${app.t("n_items", { n: app.n.whole(group.items) })} · ${app.t("n_rows", { n: app.n.whole(group.n_rows) })}`)));
+  h("span", { class: "about" }, `${group.category} · ${count(app, "n_items", group.items)} · ${count(app, "n_rows", group.n_rows)}`)));
 }
 
 function groupMembers(app, items, done) {
   const t = app.t;
   if (!items.length) return h("p", {}, t("group_empty"));
-  const boxes = items.map((item) => h("input", { type: "checkbox", key: item.item_id, checked: true, "aria-label": textOf(item), onchange: () => count() }));
-  const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); count(); } });
-  const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => count() });
+  const boxes = items.map((item) => h("input", { type: "checkbox", key: item.item_id, checked: true, "aria-label": textOf(item), onchange: () => counted() }));
+  const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); counted(); } });
+  const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => counted() });
   const preview = h("div", { class: "preview", role: "status" });
   const accept = h("button", { class: "act primary", key: "accept", onclick: () => ask("accept", accept) });
   const correct = h("button", { class: "act", key: "correct", onclick: () => ask("choose", correct) });
   const chosen = () => items.filter((_, k) => boxes[k].checked);
 
-  function count() {
+  function counted() {
     const n = chosen().length;
     all.checked = n === items.length;
     all.indeterminate = n > 0 && n < items.length;
@@ -77,14 +81,14 @@ function groupMembers(app, items, done) {
     const changes = Object.entries(from).map(([name, n]) => h("li", {}, verdict === "accept" || name === target.value
       ? t("stays", { n, category: name }) : t("becomes", { n, category: name, to: target.value })));
     const yes = h("button", { class: "act primary", onclick: () => store(verdict, picked) }, t("do_it"));
-    redraw(preview, [h("p", {}, t("preview", { n: picked.length, rows: app.n.whole(rows) })), h("ul", {}, changes), yes,
+    redraw(preview, [h("p", {}, t("preview", { items: count(app, "n_items", picked.length), rows: count(app, "n_rows", rows) })), h("ul", {}, changes), yes,
       h("button", { class: "act", onclick: () => redraw(preview, [], asked) }, t("cancel"))]);
     yes.focus();
   }
   function store(verdict, picked) {
     if (app.pending) return;
     app.busy({ verdict });
-    app.wire.keep("decide_many", { verdict, category: target.value, text: t("n_items", { n: picked.length }), items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
+    app.wire.keep("decide_many", { verdict, category: target.value, text: count(app, "n_items", picked.length), items: picked.map(({ item_id, rev }) => [item_id, rev]) }, (reply) => {
       app.busy(null);
       if (reply.error) return;
       app.progress = reply.progress;
@@ -92,7 +96,7 @@ function groupMembers(app, items, done) {
       done();
     });
   }
-  count();
+  counted();
   return h("div", {},
     h("div", { class: "scroll" }, table(t("group_items"), [all, t("text"), t("category"), t("score"), t("rows")],
       items.map((item, k) => [boxes[k], textOf(item), item.category, scorePill(app, item.score), app.n.whole(item.n_rows)]))),

@@ -6,7 +6,7 @@ const VIEW_KEYS = { q: "queue", g: "groups", f: "search", r: "results" };
 function makeApp(model) {
   const start = model.get("start");
   const app = {
-    about: start.about, reviewer: start.reviewer, texts: start.texts, item: start.item, progress: start.progress,
+    about: start.about, reviewer: start.reviewer, noteLength: start.note_length, texts: start.texts, item: start.item, progress: start.progress,
     view: start.place.view || "queue", filters: start.place.filters || {}, note: start.place.note || {},
     lang: start.place.lang || start.lang, theme: start.place.theme || "auto",
     pending: null, page: 0, typed: "", stamps: [], told: "",
@@ -80,7 +80,7 @@ function render({ model, el }) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
     if (typing) {
-      if (event.key === "Escape") { event.target.blur(); main.focus(); event.stopPropagation(); }
+      if (event.key === "Escape") { main.focus(); event.preventDefault(); event.stopPropagation(); }  // a search field would be emptied
       return;
     }
     if (!alone) event.stopPropagation();

@@ -107,6 +107,11 @@ function wilson(right, n) {
   return { estimate: p, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }
 
+// A number with its word, as "1 row" and "2 rows".
+function count(app, word, n) {
+  return app.t(n === 1 ? `${word}_one` : word, { n: app.n.whole(n) });
+}
+
 function bandOf(score) {
   return score === null || score === undefined || score < 0 ? "ambiguous" : score >= 0.7 ? "high" : score >= 0.4 ? "medium" : "low";
 }

@@ -123,7 +123,7 @@ function filterRow(app) {
 }
 
 function covers(app, item) {
-  const facts = [app.t(item.n_rows === 1 ? "covers_one" : "covers", { n: app.n.whole(item.n_rows) })];
+  const facts = [count(app, "covers", item.n_rows)];
   if (item.amount !== null && item.amount !== undefined) facts.push(`${app.about.amount || app.t("amount")} ${app.n.money(item.amount)}`);
   return h("p", { class: "covers" }, facts.join(" · "));
 }
@@ -181,9 +181,10 @@ function noteBox(app, item) {
   let timer = null;
   return h("label", { class: "note" }, h("span", {}, app.t("note"), h("kbd", { "aria-hidden": "true" }, "N")),
     h("textarea", {
-      rows: 2, value: text, maxLength: 2000, key: `note/${item.item_id}`, "aria-keyshortcuts": "n",
+      rows: 2, value: text, maxLength: app.noteLength, key: `note/${item.item_id}`, "aria-keyshortcuts": "n",
       oninput: (event) => {
         app.note = { item: item.item_id, text: event.target.value };
+        if (event.target.textLength === app.noteLength) app.say(app.t("note_full", { n: app.n.whole(app.noteLength) }));
         clearTimeout(timer);
         timer = setTimeout(() => app.wire.send("place", { place: { note: app.note } }), 300);
       },
@@ -255,6 +256,8 @@ function queueView(app, main) {
     h("div", { class: "fields" }, fieldsOf(app, item)), covers(app, item), verdictOf(app, item), answerBox(app, item),
     originals(app, item), noteBox(app, item));
   article.dataset.item = item.item_id;
+  const another = main.querySelector("article.item")?.dataset.item !== item.item_id;
   redraw(main, [strip(app), filterRow(app), h("div", { class: "cols" }, article, side.node), actions(app)]);
+  if (another) main.scrollTop = 0;
   return { keys: { ...keys, ...side.keys } };
 }

@@ -1,12 +1,15 @@
 // Results: the numbers as the owner's process last computed them.
 
 function resultsView(app, main) {
-  redraw(main, [h("p", { class: "quiet-text" }, app.t("loading"))]);
-  app.wire.send("results", {}, (reply) => {
-    if (reply.error || app.view !== "results") return;
-    const found = reply.results;
-    redraw(main, [found.accuracy === undefined ? h("p", {}, app.t("no_results")) : resultsPage(app, found)]);
+  const place = h("p", { class: "quiet-text", role: "status" }, app.t("loading"));
+  redraw(main, [place]);
+  const ask = () => place.isConnected && app.wire.send("results", {}, ({ error, results: found }) => {
+    if (error || !place.isConnected) return;
+    if (found.accuracy !== undefined) return redraw(main, [resultsPage(app, found)]);
+    place.textContent = app.t("no_results");
+    setTimeout(ask, 1000);
   });
+  ask();
   return { keys: {} };
 }
 

@@ -4,8 +4,8 @@ function searchView(app, main) {
   const t = app.t, state = (app.found ??= { keyword: "", category: "", page: 1 });
   const box = h("input", { type: "search", value: state.keyword, placeholder: t("search_hint"), "aria-label": t("keyword") });
   const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("category") });
-  const hits = h("div", { class: "hits" });
-  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); ask(1); } },
+  const hits = h("div", { class: "hits", tabIndex: -1 });
+  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); ask(1); hits.focus(); } },
     h("label", { class: "wide" }, h("span", {}, t("keyword")), box), h("label", {}, h("span", {}, t("category")), category),
     h("button", { class: "act primary" }, t("search")));
   redraw(main, [form, hits]);
@@ -15,8 +15,8 @@ function searchView(app, main) {
     if (!box.value.trim()) return redraw(hits, []);
     app.wire.send("search", state, (reply) => {
       if (reply.error) return;
-      if (told) app.say(t("n_found", { n: app.n.whole(reply.total) }));
-      redraw(hits, [h("p", { class: "quiet-text" }, t("n_found", { n: app.n.whole(reply.total) })),
+      if (told) app.say(count(app, "n_found", reply.total));
+      redraw(hits, [h("p", { class: "quiet-text" }, count(app, "n_found", reply.total)),
         ...reply.items.map((item) => hitCard(app, item, fold(state.keyword).split(/\s+/).filter(Boolean), again)), pages(reply)]);
     });
   }
@@ -55,7 +55,7 @@ function hitCard(app, item, words, again) {
   return h("article", { class: "hit" },
     h("div", {}, Object.values(item.fields).filter(Boolean).map((text) => h("p", { class: "text" }, markPlaces(text, words))),
       h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",
-        ` ${t("n_rows", { n: app.n.whole(item.n_rows) })}${item.asked ? ` · ${t("in_sample")}` : ""}`),
+        ` ${count(app, "n_rows", item.n_rows)}${item.asked ? ` · ${t("in_sample")}` : ""}`),
       item.reason ? h("p", { class: "reason" }, reasonOf(app, item)) : null,
       history.length ? h("details", {}, h("summary", { key: `history/${item.item_id}` }, t("history", { n: history.length })), h("ul", {}, history)) : null),
     buttons);

@@ -298,7 +298,7 @@ class ItemIndex:
     """
 
     def __init__(self) -> None:
-        self._keys = np.zeros((1024, 2), np.uint64)
+        self._keys = np.zeros((2, 1024), np.uint64)
         self._slots = np.full(2048, -1, np.int32)
         self._rows = np.zeros(1024, np.int64)
         self._count = 0
@@ -314,62 +314,76 @@ class ItemIndex:
 
     def ids(self, start: int = 0, stop: int | None = None) -> pa.Array:
         """Give the ids of the items with the numbers from `start` to `stop`."""
-        return _as_hexadecimal(self._keys[start : self._count if stop is None else stop].tobytes())
+        return _as_hexadecimal(self._keys[:, start : self._count if stop is None else stop].T.tobytes())
 
     def add(self, ids: pd.Series[Any]) -> npt.NDArray[np.int64]:
         """Take the ids of a batch; gives the number of each. New ones are numbered on from the known ones."""
         keys = _bits_of(one_array(ids))
-        self._make_room_for(len(keys))
+        self._make_room_for(keys.shape[1])
         numbers, places = self._place(keys, self._count)
-        fresh = np.flatnonzero(numbers == self._count + np.arange(len(keys)))
-        renumbered = np.zeros(len(keys), np.int64)
-        renumbered[fresh] = self._count + np.arange(len(fresh))
-        new = numbers >= self._count
+        own = self._count + np.arange(len(numbers))
+        fresh = np.flatnonzero(numbers == own)
+        renumbered = np.zeros(len(numbers), np.int64)
+        renumbered[fresh] = own[: len(fresh)]
+        new = np.flatnonzero(numbers >= self._count)
         numbers[new] = renumbered[numbers[new] - self._count]
         self._slots[places[fresh]] = numbers[fresh]
-        self._keys[self._count : self._count + len(fresh)] = keys[fresh]
+        self._keys[:, self._count : self._count + len(fresh)] = keys[:, fresh]
         self._count += len(fresh)
         np.add.at(self._rows, numbers, 1)
         return numbers
 
     def _place(self, keys: npt.NDArray[np.uint64], base: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Find every key, or put it in as `base` + its position; gives the numbers and where they stand."""
-        self._keys[base : base + len(keys)] = keys
-        numbers = np.empty(len(keys), np.int64)
-        mask = len(self._slots) - 1
-        places = (keys[:, 0] & np.uint64(mask)).astype(np.int64)
-        looking = np.arange(len(keys))
+        low, high = self._keys
+        self._keys[:, base : base + keys.shape[1]] = keys
+        numbers, places = np.empty((2, keys.shape[1]), np.int64)
+        looking = np.arange(keys.shape[1])
+        at = self._first_places(keys[0])
         while len(looking):
-            at = places[looking]
-            free = self._slots[at] < 0
+            held = self._slots.take(at)
+            free = np.flatnonzero(held < 0)
             self._slots[at[free][::-1]] = base + looking[free][::-1]  # of equal ones the first wins: it is written last
-            held = self._slots[at]
-            there, wanted = self._keys[held], keys[looking]
-            found = (there[:, 0] == wanted[:, 0]) & (there[:, 1] == wanted[:, 1])
-            numbers[looking[found]] = held[found]
-            looking = looking[~found]
-            places[looking] = (places[looking] + 1) & mask
+            held[free] = self._slots.take(at[free])
+            same = (low.take(held) == keys[0].take(looking)) & (high.take(held) == keys[1].take(looking))
+            numbers[looking[same]], places[looking[same]] = held[same], at[same]
+            looking, at = looking[~same], self._next_places(at[~same])
         return numbers, places
+
+    def _first_places(self, low: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        return (low & np.uint64(len(self._slots) - 1)).astype(np.int64)
+
+    def _next_places(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return (places + 1) & (len(self._slots) - 1)
 
     def _make_room_for(self, more: int) -> None:
         needed = self._count + more
-        if needed > len(self._keys):
-            size = max(needed, 2 * len(self._keys))
+        if needed > len(self._rows):
+            size = max(needed, 2 * len(self._rows))
             self._keys, self._rows = (_longer(array, size) for array in (self._keys, self._rows))
         if 2 * needed > len(self._slots):
             self._slots = np.full(1 << (2 * needed).bit_length(), -1, np.int32)
             for start in range(0, self._count, REPLACED_AT_ONCE):
-                self._place(self._keys[start : min(start + REPLACED_AT_ONCE, self._count)].copy(), start)
+                self._put_back(np.arange(start, min(start + REPLACED_AT_ONCE, self._count), dtype=np.int32))
+
+    def _put_back(self, numbers: npt.NDArray[np.int32]) -> None:
+        """Give known items, which all differ, their places in a new table."""
+        at = self._first_places(self._keys[0].take(numbers))
+        while len(numbers):
+            free = np.flatnonzero(self._slots.take(at) < 0)
+            self._slots[at[free]] = numbers[free]
+            left = np.flatnonzero(self._slots.take(at) != numbers)
+            numbers, at = numbers[left], self._next_places(at[left])
 
 
 def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    grown = np.zeros((size, *array.shape[1:]), array.dtype)
-    grown[: len(array)] = array
+    grown = np.zeros((*array.shape[:-1], size), array.dtype)
+    grown[..., : array.shape[-1]] = array
     return grown
 
 
 def _bits_of(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    """Read ids of 32 hexadecimal digits as two 64-bit numbers each, shape (ids, 2)."""
+    """Read ids of 32 hexadecimal digits as two 64-bit numbers each, shape (2, ids)."""
     offsets = np.frombuffer(ids.buffers()[1], np.int64)[ids.offset : ids.offset + len(ids) + 1]
     digits = ids.buffers()[2][offsets[0] : offsets[-1]] if len(ids) else b""
-    return np.frombuffer(bytes.fromhex(bytes(digits).decode()), np.uint64).reshape(-1, 2)
+    return np.frombuffer(bytes.fromhex(bytes(digits).decode()), np.uint64).reshape(-1, 2).T.copy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -24,7 +25,8 @@ from workbench.readers.faults import border, no_rows, refuse_binary
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.headers import is_blank
 
-BLOCK = 1 << 21
+BLOCK = 1 << 20
+"""Bytes that are parsed together: small enough to stay near the processor."""
 INTEGER = r"\A(?:-?[1-9][0-9]{0,14}|0)\z"
 NUMBER = rf"\A-?(?:0|[1-9][0-9]*)?\.[0-9]+\z|{INTEGER}"
 MAX_DIGITS = 15
@@ -101,9 +103,11 @@ Tables = Callable[[int], Iterator[pa.Table]]
 def scan_csv(path: Path, options: Options) -> Scan:
     """Go through a CSV file once; raises ReadError."""
     refuse_binary(path)
-    with border(path):
-        file = open_text(path, options.encoding)
-        layout, survey, tables = _survey_either_way(file, options)
+    with border(path), ThreadPoolExecutor(1, thread_name_prefix="workbench-encoding") as pool:
+        checking = pool.submit(open_text, path, options.encoding)
+        early = _survey_early(path, options)
+        file = checking.result()
+        layout, survey, tables = early if early and file.is_plain else _survey_either_way(file, options)
     if not survey.rows:
         raise no_rows(path)
     columns = _columns(layout, survey)
@@ -123,7 +127,22 @@ def scan_csv(path: Path, options: Options) -> Scan:
     )
 
 
-def _survey_either_way(file: TextFile, options: Options) -> tuple[Layout, _Survey, Tables]:
+_Surveyed = tuple[Layout, _Survey, Tables]
+
+
+def _survey_early(path: Path, options: Options) -> _Surveyed | None:
+    """Go through the rows as if the file were plain UTF-8, which is still being checked; None where that fails."""
+    if options.encoding is not None:
+        return None
+    file = TextFile(path, "utf-8")
+    try:
+        layout = find_layout(file, options.delimiter, options.header_row)
+        return None if layout.dialect.skip_blanks else (layout, *_survey_fast(file, layout))
+    except (pa.ArrowInvalid, UnicodeDecodeError, ReadError):
+        return None
+
+
+def _survey_either_way(file: TextFile, options: Options) -> _Surveyed:
     """Read with quotes; where one is left open, read them as plain characters if the rows then fit."""
     layout = find_layout(file, options.delimiter, options.header_row)
     try:
@@ -141,17 +160,21 @@ def _survey_either_way(file: TextFile, options: Options) -> tuple[Layout, _Surve
 def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
     """Go through the rows with the fast parser, or where it gives up with the patient one."""
     if file.quotes % 2 == 0 and not layout.dialect.skip_blanks:
-        survey = _Survey()
         try:
-            for table in _fast(file, layout):
-                survey.see(table)
-            return survey, lambda _: _fast(file, layout)
+            return _survey_fast(file, layout)
         except pa.ArrowInvalid:
             pass
     survey = _Survey()
     for table in _patient(file, layout, len(layout.header), survey):
         survey.see(table)
     return survey, lambda width: _patient(file, layout, width, _Survey())
+
+
+def _survey_fast(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
+    survey = _Survey()
+    for table in _fast(file, layout):
+        survey.see(table)
+    return survey, lambda _: _fast(file, layout)
 
 
 def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
@@ -166,7 +189,10 @@ def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
                 newlines_in_values=layout.dialect.quoted,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.large_string()), null_values=[""], strings_can_be_null=True
+                column_types=dict.fromkeys(names, pa.large_string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                check_utf8=False,  # `open_text` did
             ),
         )
         with reader:

@@ -101,21 +101,20 @@ class Tokens:
             for step in steps:
                 words = " ".join(step.table.get(part, part) for part in words).split()
             table[word] = "".join(f"{part} " for part in words)
-        latin = {f"{key} ": value for key, value in table.items() if _fits(key + value)}
+        latin = {" ": ""} | {f"{key} ": value for key, value in table.items() if _fits(key + value)}
         return cls(_as_bytes(latin), _as_bytes(latin.values()))
 
     def run(self, block: bytes) -> tuple[pa.Array, Positions]:
         """Give the cleaned texts, and the numbers of those of which no word is left."""
-        data, ends, texts = _split(block)
-        tokens = _array(pa.large_binary(), ends, data)
+        data, words, texts = _split(block)
+        tokens = _array(pa.large_binary(), words, data)
         found = pc.index_in(tokens, self.keys)
         if found.null_count < len(found):
-            found = found.fill_null(-1).to_numpy()
-            chosen = np.where(found < 0, np.arange(len(self.keys), len(self.keys) + len(found)), found)
-            tokens = pa.concat_arrays([self.expansions, tokens]).take(pa.array(chosen))
+            as_it_is = pa.array(np.arange(len(self.keys), len(self.keys) + len(tokens), dtype=np.int32))
+            tokens = pa.concat_arrays([self.expansions, tokens]).take(pc.coalesce(found, as_it_is))
         offsets = np.frombuffer(tokens.buffers()[1], np.int64)[: len(tokens) + 1]
         cleaned = offsets[texts]
-        emptied = np.flatnonzero((np.diff(cleaned) == 0) & (np.diff(texts) > 0))
+        emptied = np.flatnonzero((np.diff(cleaned) == 0) & (np.diff(words[texts]) > 1))
         return _as_texts(cleaned, np.frombuffer(tokens.buffers()[2] or b"", np.uint8)), emptied
 
 
@@ -131,17 +130,19 @@ def _split(block: bytes) -> tuple[Bytes, Positions, Positions]:
     """Find the words of a block.
 
     Gives the bytes with one space after each word and nothing else between, where each word begins (and the last
-    ends), and the number of the word with which each text begins (and the last ends).
+    ends), and the number of the word with which each text begins (and the last ends). A text that is empty or ends
+    with a space has an empty word at its end.
     """
-    data = np.frombuffer(block.replace(b"\0", b" "), np.uint8)
-    word = data != SPACE
-    kept = word.copy()
+    data = np.frombuffer(block, np.uint8)
+    ends = data == END
+    word = (data != SPACE) ^ ends
+    kept = word | ends
     kept[1:] |= word[:-1]
     packed = data[kept]
-    starts = np.flatnonzero(packed == SPACE) + 1
-    last_letters = np.flatnonzero(word[:-1] & ~word[1:])
-    texts = np.searchsorted(last_letters, np.flatnonzero(np.frombuffer(block, np.uint8) == END))
-    return packed, np.concatenate(([0], starts)), np.concatenate(([0], texts))
+    closing = np.flatnonzero((packed == SPACE) | (packed == END))
+    last = np.flatnonzero(packed[closing] == END)
+    packed[closing[last]] = SPACE
+    return packed, np.concatenate(([0], closing + 1)), np.concatenate(([0], last + 1))
 
 
 def _array(kind: pa.DataType, offsets: Positions, data: Bytes) -> pa.Array:
@@ -177,7 +178,7 @@ class Plan:
 
     def _run_block(self, texts: pa.Array, plain: Callable[[str], str]) -> pa.Array:
         aside = _outside_latin(texts)
-        block = _join(pc.replace_with_mask(texts, pa.array(aside), EMPTY) if aside.any() else texts)
+        block = _join(_blanked(texts, np.flatnonzero(aside)))
         for stage in self.stages:
             block, hit = stage.run(block)
             aside[hit] = True
@@ -214,6 +215,18 @@ def _outside_latin(texts: pa.Array) -> npt.NDArray[np.bool_]:
     outside = np.zeros(len(texts), bool)
     outside[np.searchsorted(offsets, hits, side="right") - 1] = True
     return outside
+
+
+def _blanked(texts: pa.Array, which: Positions) -> pa.Array:
+    """Give the texts with spaces in place of some of them."""
+    if not len(which):
+        return texts
+    offsets = _offsets(texts)
+    data = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].copy()
+    offsets = offsets - offsets[0]
+    for start, end in zip(offsets[which].tolist(), offsets[which + 1].tolist(), strict=True):
+        data[start:end] = SPACE
+    return _array(pa.large_string(), offsets, data)
 
 
 def _join(texts: pa.Array) -> bytes:

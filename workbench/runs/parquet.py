@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial
 BATCH_ROWS = 65_536
 MAX_WAITING = 2
 """Batches that are held while they wait to be written."""
+SAMPLE_ROWS = 1_000
+WORTH_COMPRESSING = 0.9
+"""The share of their bytes down to which texts must shrink."""
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
@@ -105,6 +108,28 @@ def batch_writer(path: Path) -> Iterator[BatchWriter]:
         writer.discard()
 
 
+class _Behind:
+    """Does one thing after the other in a thread of its own; what goes wrong there is raised by the next call."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._waiting: deque[Future[None]] = deque()
+
+    def do(self, function: Callable[[Any], None], value: Any) -> None:
+        """Hand something over; waits while too much is waiting."""
+        self.settle(MAX_WAITING - 1)
+        self._waiting.append(self._thread.submit(function, value))
+
+    def settle(self, left: int = 0) -> None:
+        """Wait until at most so much is still to be done."""
+        while len(self._waiting) > left:
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        """Finish what was handed over, and take no more."""
+        self._thread.shutdown()
+
+
 class BatchWriter:
     """Takes batches of rows; the columns of the file grow wider where a later batch does not fit those before.
 
@@ -121,17 +146,16 @@ class BatchWriter:
         self._partial = partial_path(path)
         self._schema: Any = None
         self._writer: Any = None
-        self._coded: list[str] | bool = True
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="workbench-parquet")
-        self._waiting: deque[Future[None]] = deque()
+        self._varied: set[str] = set()
+        self._dense: set[str] = set()
+        self._behind = _Behind("workbench-parquet")
 
     def write(self, batch: Any) -> None:
         """Add a batch: a frame, an arrow table or an arrow record batch. Raises StorageError."""
         with mapped_arrow(self.path):
             table = _decoded(self._as_table(batch))
             self._open(table)
-            self._settle(MAX_WAITING - 1)
-            self._waiting.append(self._thread.submit(self._writer.write_table, _fit(table, self._schema)))
+            self._behind.do(self._writer.write_table, _fit(table, self._schema))
         self.rows += table.num_rows
 
     def finish(self) -> None:
@@ -146,7 +170,7 @@ class BatchWriter:
         """Remove what is not complete."""
         with suppress(OSError, pa.ArrowException):  # the file goes anyway, and what went wrong before matters more
             self._close()
-        self._thread.shutdown()
+        self._behind.close()
         remove(self._partial)
 
     def _as_table(self, batch: Any) -> Any:
@@ -154,28 +178,34 @@ class BatchWriter:
             return to_table(batch, self.path)
         return pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
 
-    def _settle(self, left: int = 0) -> None:
-        """Wait until at most so many batches are still to be written."""
-        while len(self._waiting) > left:
-            self._waiting.popleft().result()
-
     def _open(self, table: Any) -> None:
         schema = table.schema
         if self._schema is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._schema, self._coded = schema, _repetitive(table)
-            self._writer = pq.ParquetWriter(self._partial, schema, use_dictionary=self._coded)
+            self._schema, self._varied, self._dense = schema, _varied(table), _dense(table)
+            self._writer = self._open_file(schema)
         elif not schema.equals(self._schema):
             wider = _join(self._schema, schema)
             if not wider.equals(self._schema):
                 self._rewrite(wider)
+
+    def _open_file(self, schema: Any) -> Any:
+        if any(pa.types.is_nested(field.type) for field in schema):
+            return pq.ParquetWriter(self._partial, schema)
+        return pq.ParquetWriter(
+            self._partial,
+            schema,
+            use_dictionary=[name for name in schema.names if name not in self._varied],
+            compression={name: "none" if name in self._dense else "snappy" for name in schema.names},
+            write_statistics=[field.name for field in schema if not _is_text(field.type)],  # nobody asks for them
+        )
 
     def _rewrite(self, schema: Any) -> None:
         """Copy what is written so far into wider columns, part by part."""
         self._close()
         narrow, self._partial = self._partial, partial_path(self.path)
         try:
-            self._writer = pq.ParquetWriter(self._partial, schema, use_dictionary=self._coded)
+            self._writer = self._open_file(schema)
             with pq.ParquetFile(narrow) as file:
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
                     self._writer.write_table(_fit(pa.Table.from_batches([batch]), schema))
@@ -185,22 +215,34 @@ class BatchWriter:
 
     def _close(self) -> None:
         try:
-            self._settle()
+            self._behind.settle()
         finally:
             writer, self._writer = self._writer, None
             if writer is not None:
                 writer.close()
 
 
-def _repetitive(table: Any) -> list[str] | bool:
-    """Name the columns that are worth a dictionary in the file: all but texts and integers that seldom repeat."""
-    if any(pa.types.is_nested(field.type) for field in table.schema):
-        return True
-    return [field.name for field in table.schema if not (_counts(field.type) and _seldom_repeats(table[field.name]))]
+def _varied(table: Any) -> set[str]:
+    """Name the texts and integers that seldom repeat: a dictionary of them in the file would be of no use."""
+    kinds = {field.name: _is_text(field.type) or pa.types.is_integer(field.type) for field in table.schema}
+    return {name for name, fits in kinds.items() if fits and _seldom_repeats(table[name])}
 
 
-def _counts(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind))
+def _dense(table: Any) -> set[str]:
+    """Name the texts that do not become shorter by compression, such as hashes."""
+    texts = [field.name for field in table.schema if _is_text(field.type)]
+    return {name for name in texts if table.num_rows and not _shrinks(table[name].chunk(0))}
+
+
+def _shrinks(values: Any) -> bool:
+    start, end = (values.offset, values.offset + min(len(values), SAMPLE_ROWS))
+    offsets = np.frombuffer(values.buffers()[1], np.int64 if pa.types.is_large_string(values.type) else np.int32)
+    sample = (values.buffers()[2] or pa.py_buffer(b""))[int(offsets[start]) : int(offsets[end])]
+    return len(sample) < SAMPLE_ROWS or len(pa.compress(sample, "snappy")) < WORTH_COMPRESSING * len(sample)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _seldom_repeats(values: Any) -> bool:
@@ -242,25 +284,31 @@ def _fit(table: Any, schema: Any) -> Any:
 def json_list(path: Path, key: str) -> Iterator[Callable[[Any], None]]:
     """Write `{key: [...]}` as `write_json` does, table by table: gives what takes an arrow table of texts.
 
-    The file appears when the block ends well; raises StorageError.
+    Writing goes on in a thread, as with `BatchWriter`. The file appears when the block ends well; raises StorageError.
     """
-    opening, closing = f"{{\n  {to_json(key)}: [", "\n  ]\n}"
+    opening, end = f"{{\n  {to_json(key)}: [".encode(), b"\n  ]\n}"
     begun = False
 
     def write(table: Any) -> None:
         nonlocal begun
         if table.num_rows:
-            text = _plain_texts(table) or to_json({key: table.to_pylist()}, indent=True)[len(opening) : -len(closing)]
-            file.write("," + text if begun else text)
+            text = _plain_texts(table) or _entries(key, table)[len(opening) : -len(end)]
+            file.write(b"," if begun else b"")
+            file.write(text)
             begun = True
 
-    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_path(path) as partial, partial.open("wb") as file, closing(_Behind("workbench-json")) as behind:
         file.write(opening)
-        yield write
-        file.write(closing if begun else "]\n}")
+        yield lambda table: behind.do(write, table)
+        behind.settle()
+        file.write(end if begun else b"]\n}")
 
 
-def _plain_texts(table: Any) -> str | None:
+def _entries(key: str, table: Any) -> bytes:
+    return to_json({key: table.to_pylist()}, indent=True).encode()
+
+
+def _plain_texts(table: Any) -> Any:
     """Write rows as the entries of a list; None where a value is null or has a character that JSON escapes."""
     kind, parts = pa.large_string(), []
     for position, (name, values) in enumerate(zip(table.column_names, table.columns, strict=True)):
@@ -270,8 +318,8 @@ def _plain_texts(table: Any) -> str | None:
         before = f'{"," if position else "{"}\n      {to_json(name)}: "'
         parts += [pa.scalar(f",\n    {before}" if not position else before, kind), texts, pa.scalar('"', kind)]
     rows = pc.binary_join_element_wise(*parts, pa.scalar("\n    }", kind), pa.scalar("", kind))
-    written: str = rows.buffers()[2].to_pybytes().decode()
-    return written[1:]
+    end = np.frombuffer(rows.buffers()[1], np.int64)[len(rows)]
+    return rows.buffers()[2][1:end]
 
 
 def _needs_no_escape(texts: Any) -> bool:

@@ -172,12 +172,13 @@ def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
 
 def _survey_fast(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
     survey = _Survey()
-    for table in _fast(file, layout):
+    for table in _fast(file, layout, checked=True):
         survey.see(table)
     return survey, lambda _: _fast(file, layout)
 
 
-def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
+def _fast(file: TextFile, layout: Layout, *, checked: bool = False) -> Iterator[pa.Table]:
+    """Give the rows; fails where the text is no UTF-8 (any more), unless that is `checked` elsewhere."""
     names = [str(position) for position in range(len(layout.header))]
     with file.utf8(layout.data_start) as stream:
         reader = arrow_csv.open_csv(
@@ -192,7 +193,7 @@ def _fast(file: TextFile, layout: Layout) -> Iterator[pa.Table]:
                 column_types=dict.fromkeys(names, pa.large_string()),
                 null_values=[""],
                 strings_can_be_null=True,
-                check_utf8=False,  # `open_text` did
+                check_utf8=not checked,
             ),
         )
         with reader:

@@ -7,7 +7,8 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -91,9 +92,8 @@ class _Survey:
 
     def see(self, block: Sequence[Record]) -> None:
         self.rows += len(block)
-        for key in dict.fromkeys(key for record in block for key in record):
-            evidence = self.fields.setdefault(key, ValueEvidence(whole_is_integer=False))
-            evidence.see([record.get(key) for record in block])
+        for key in dict.fromkeys(chain.from_iterable(block)):
+            self.fields.setdefault(key, ValueEvidence(whole_is_integer=False)).see(_values(block, key))
 
     def columns(self) -> tuple[Column, ...]:
         keys = [key for key in self.fields if not self._is_missing_object(key)]
@@ -107,10 +107,18 @@ class _Survey:
 
 def _blocks(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Flatten records in blocks; drops those without any value."""
-    flat = (flatten(record) for record in records)
-    kept = (record for record in flat if any(value is not None for value in record.values()))
-    while block := list(islice(kept, BLOCK_ROWS)):
-        yield block
+    waiting = iter(records)
+    while block := list(islice(waiting, BLOCK_ROWS)):
+        kept = [record for record in map(flatten, block) if [*record.values()].count(None) < len(record)]
+        if kept:
+            yield kept
+
+
+def _values(block: Sequence[Record], key: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(key), block))
+    except KeyError:
+        return [record.get(key) for record in block]
 
 
 def _scan_of(
@@ -138,7 +146,7 @@ def _tables(path: Path, records: Records, columns: Sequence[Column]) -> Iterator
 
 
 def _array(block: Sequence[Record], column: Column) -> pa.Array:
-    return make_array([record.get(str(column.source)) for record in block], column.kind, value_text)
+    return make_array(_values(block, str(column.source)), column.kind, value_text)
 
 
 @dataclass(slots=True)

@@ -70,6 +70,19 @@ def test_a_folder_is_described_file_by_file_and_its_invoices_together(folder):
     assert report.readable[0].modified[:2] == "20"
 
 
+def test_a_notebook_shows_files_columns_and_what_is_wrong_as_tables(folder):
+    files, columns, of_each = (frame.set_index(frame.columns[0]) for frame in inspect(folder).frames())
+    assert list(files["files"]) == [1, 1, 1, 29, 1, 1, 1]
+    assert files.loc["copia de a.csv", ["rows", "columns", "bytes"]].tolist() == [2, 3, 31]
+    assert files.loc["copia de a.csv", "remark"] == "the same bytes as a.csv"
+    assert files.loc["a.csv", "remark"] == "the same bytes as copia de a.csv"
+    assert files.loc["c.json", "remark"].startswith("c.json ") and "passed over" in files.loc["nota.pdf", "remark"]
+    assert columns.loc["Folio", ["presence", "types", "conflict"]].tolist() == [100, ["integer", "text"], True]
+    assert columns.loc["Nota", "missing_in"] == ["b.csv", "facturas/*.xml"]
+    assert set(of_each.index) < set(files.index)
+    assert [len(frame) for frame in inspect(folder / "a.csv").frames()] == [3]
+
+
 def test_only_the_first_rows_of_a_long_file_are_looked_at(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("n,t\n" + "".join(f'{n},"x\ny"\n' for n in range(100_000)) + "mal,x\n")

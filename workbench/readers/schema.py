@@ -118,6 +118,36 @@ class SchemaReport:
         names = ["path", "format", "rows", "column", "type", "nulls", "distinct", "samples"]
         return pd.DataFrame(found, columns=names)
 
+    def frames(self) -> list[pd.DataFrame]:
+        """Give what people look at: the columns of the one file, or before it the files and how they go together."""
+        alone = len(self.files) == 1 and not self.passed_over
+        return [self.to_frame()] if alone else [self.files_frame(), self.columns_frame(), self.to_frame()]
+
+    def files_frame(self) -> pd.DataFrame:
+        """Give one row per file: path, format, files, rows, columns, bytes, modified, remark.
+
+        A remark says why a file cannot be read, which other has the same bytes, or what its reader noted.
+        """
+        twins = {name: f"the same bytes as {group[group[0] == name]}" for group in self.duplicates for name in group}
+        found: list[tuple[Any, ...]] = []
+        for file in self.files:
+            remarks = [file.fault] if file.fault else [twins.get(file.path), *file.notes]
+            rows = file.rows if file.rows is not None else file.rows_estimated
+            facts = (file.files, rows, len(file.columns), file.bytes, file.modified)
+            found.append((file.path, file.format, *facts, "; ".join(filter(None, remarks))))
+        found += [(name, None, 1, None, 0, None, None, "passed over: no format claims it") for name in self.passed_over]
+        names = ["path", "format", "files", "rows", "columns", "bytes", "modified", "remark"]
+        return pd.DataFrame(found, columns=names).astype({"rows": "Int64", "bytes": "Int64"})
+
+    def columns_frame(self) -> pd.DataFrame:
+        """Give one row per column across files: column, presence (per cent of files), types, conflict, missing_in."""
+        found = [
+            (each.column_name, round(each.presence_percentage, 1), each.unique_types, conflict, each.missing_in_files)
+            for each in self.compatibility
+            for conflict in [each.has_type_conflict]
+        ]
+        return pd.DataFrame(found, columns=["column", "presence", "types", "conflict", "missing_in"])
+
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain data for JSON."""
         return {

@@ -4,7 +4,9 @@ import resource
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from lxml import etree
 
 from workbench.errors import ReadError
 from workbench.readers import find_sources, inspect_files, read, read_sources
@@ -345,3 +347,56 @@ def test_every_real_invoice_is_read_or_refused_in_one_line():
         "cfdiutils__cleaner_v32-schemalocations-replacements.xml",
     ]
     assert all("has no cfdi:Concepto" in fault.reason for fault in faults)
+
+
+HEAD = "Version Serie Folio Fecha TipoDeComprobante Moneda TipoCambio LugarExpedicion SubTotal Total CondicionesDePago"
+LINE = """
+    ClaveProdServ NoIdentificacion Descripcion Unidad ClaveUnidad ObjetoImp Cantidad ValorUnitario Importe Descuento
+    """
+
+
+def plainly(node, names, old):
+    """Give attributes as they stand; those of 3.2 begin with a small letter, but for some."""
+    kept = ("Moneda", "TipoCambio", "LugarExpedicion")
+    return {name: node.get(name[0].lower() + name[1:] if old and name not in kept else name) for name in names.split()}
+
+
+def as_it_stands(path):
+    """Read an invoice anew, without our reader: a dict per concept."""
+    root = etree.parse(path, etree.XMLParser(recover=True)).getroot()
+    old, inside = root.get("version") == "3.2", {"c": root.nsmap["cfdi"]}
+    head = plainly(root, HEAD, old) | {"DescuentoTotal": root.get("descuento" if old else "Descuento")}
+    head |= {"MetodoPago": root.get("formaDePago" if old else "MetodoPago")}
+    head |= {"FormaPago": root.get("metodoDePago" if old else "FormaPago")}
+    for who in ("Emisor", "Receptor"):
+        found = plainly(root.find(f"c:{who}", inside), "Rfc Nombre UsoCFDI", old)
+        head |= {f"{who}Rfc": found["Rfc"], f"{who}Nombre": found["Nombre"]}
+    head["UsoCFDI"] = None if old else found["UsoCFDI"]
+    stamps = root.findall("c:Complemento/{http://www.sat.gob.mx/TimbreFiscalDigital}TimbreFiscalDigital", inside)
+    head["UUID"] = stamps[0].get("UUID") if stamps else None
+    for concept in root.findall("c:Conceptos/c:Concepto", inside):
+        taxes = {}
+        for column, where in {"ImpuestosTrasladados": "Traslado", "ImpuestosRetenidos": "Retencion"}.items():
+            paid = [tax.get("Importe") for tax in concept.iterfind(f"c:Impuestos/*/c:{where}", inside)]
+            amounts = [float(amount) for amount in paid if amount is not None]
+            taxes[column] = round(sum(amounts), 6) if amounts and not old else None
+        yield head | plainly(concept, LINE, old) | taxes
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data is not here")
+def test_every_field_of_every_real_invoice_is_what_stands_in_it():
+    rows = 0
+    for path in sorted(DATA.glob("*.xml")):
+        try:
+            table = read(path)
+        except ReadError:
+            continue
+        expected = list(as_it_stands(path))
+        assert len(table) == len(expected)
+        rows += len(table)
+        for row, fields_there in zip(table.to_dict("records"), expected, strict=True):
+            for column, value in fields_there.items():
+                found = None if pd.isna(row[column]) else row[column]
+                value = None if value == "" else value
+                assert found == (float(value) if isinstance(found, float) else value), (path.name, column)
+    assert rows > 150

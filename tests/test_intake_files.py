@@ -181,6 +181,18 @@ def test_excluded_files_and_identical_files_are_told_of(folder):
     assert states(store)["c.xlsx"] == "excluded"
 
 
+def test_the_same_rows_in_files_of_other_bytes_are_told_of_and_kept(folder):
+    table = pd.DataFrame({"Concepto": ["Gorra", "Taxi"], "Importe": [1.5, 2], "Fecha": ["2024-01-31", None]})
+    table.to_csv(folder / "in" / "d.csv", index=False, sep=";", encoding="utf-16")
+    dated = table.assign(Fecha=pd.to_datetime(table["Fecha"]))
+    dated[["Fecha", "Importe", "Concepto"]].to_excel(folder / "in" / "e.xlsx", index=False)
+    table.assign(Importe=[1.5, 3]).to_csv(folder / "in" / "f.csv", index=False)
+    for run_id in ("one", "two"):  # read, and kept from the first run
+        _, _, rows, facts = ingest(run_id=run_id)
+        assert (facts["files"]["same_rows"], facts["files"]["identical"], len(rows)) == ([["d.csv", "e.xlsx"]], [], 13)
+    assert "the same rows, it seems (as many, and the first are equal): d.csv, e.xlsx" in console.facts("x", facts)
+
+
 def test_a_grown_folder_is_read_only_where_it_grew_and_the_rows_are_those_of_a_fresh_run(folder):
     ingest()
     (folder / "in" / "b.csv").write_text("Concepto,Importe\nGorra,9\nTaxi,1\n")

@@ -153,7 +153,11 @@ def _files(files: dict[str, Any]) -> list[str]:
         failures.append(f"{more:,} more failed; ingest/files.parquet lists them all")
     notes = [f"{name}: {note}" for name, several in files.get("notes", {}).items() for note in several]
     twice = [f"the same file twice: {few(names)}" for names in files.get("identical", [])]
-    return lines + [_wrapped(line) for line in (*failures, *notes[:FILES_SHOWN], *twice[:FILES_SHOWN])]
+    alike = [
+        f"the same rows, it seems (as many, and the first are equal): {few(n)}" for n in files.get("same_rows", [])
+    ]
+    told = [*failures, *notes[:FILES_SHOWN], *twice[:FILES_SHOWN], *alike[:FILES_SHOWN]]
+    return lines + [_wrapped(line) for line in told]
 
 
 def summary(found: dict[str, Any], parameters: str = "PARAMETERS.yaml") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -11,7 +12,10 @@ from typing import Any
 from workbench import readers
 from workbench.intake.partition import Prepared
 from workbench.readers import ColumnSchema, FileSchema, Scan, Source
-from workbench.refinery import CleaningReport, ColumnReport
+from workbench.refinery import CleaningReport, ColumnReport, texts_of
+
+HEAD_ROWS = 100
+"""Of each part the first rows are remembered by a checksum, to find the same rows in files of other bytes."""
 
 
 class Counts:
@@ -25,6 +29,7 @@ class Counts:
         self._stored_as: dict[str, str] = {}
         self._rows_of: Counter[str] = Counter()
         self._schema = FileSchema(path="")
+        self._head = ""
 
     def scanned(self, source: Source, scan: Scan) -> None:
         """Note how the only source of the part is read."""
@@ -32,6 +37,8 @@ class Counts:
 
     def add(self, prepared: Prepared) -> None:
         """Take in a batch."""
+        if not self.rows:
+            self._head = _checksum(prepared)
         self.rows += len(prepared.rows)
         self._cleaning += prepared.cleaning
         self._unmatched = [_in_all([*self._unmatched, prepared.unmatched])]
@@ -52,6 +59,7 @@ class Counts:
             schema = replace(schema, path=name, format=first.kind, bytes=size, rows=self.rows)
         return {
             "rows": self.rows,
+            "head": self._head,
             "sources": [{"sha256": sha, "rows": self._rows_of[source.name]} for sha, source in pairs],
             "schema": asdict(schema),
             "stored_as": self._stored_as,
@@ -62,6 +70,15 @@ class Counts:
                 for tally, column in zip(self._tallies.values(), columns, strict=True)
             },
         }
+
+
+def _checksum(prepared: Prepared) -> str:
+    """Give a checksum of the first rows as texts, whatever the order of their columns and the kind of their file."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, stored in sorted(prepared.stored_as.items()):
+        texts = texts_of(prepared.rows[stored].head(HEAD_ROWS))
+        digest.update("\x1f".join([name, *("" if text != text else text for text in texts), "\x1e"]).encode())
+    return digest.hexdigest()
 
 
 def add_facts(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:

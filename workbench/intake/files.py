@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby, islice
 from typing import Any
@@ -66,6 +66,7 @@ class FileList:
         """SHA-256 → the names of the files that have it."""
         self._rows: dict[str, int] = {}
         self._notes: dict[str, list[str]] = {}
+        self._same_rows: list[list[str]] = []
 
     @property
     def is_one_table(self) -> bool:
@@ -125,6 +126,16 @@ class FileList:
             names[self._hashes[name]].append(name)
         return [group for group in names.values() if len(group) > 1]
 
+    def note_same_rows(self, files: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Find files of other bytes with the same rows, as far as their number and the first tell.
+
+        Takes the name of each file that makes a part of its own, the part's name and its facts.
+        """
+        alike = defaultdict[tuple[int, str], dict[str, str]](dict)
+        for name, part, facts in files:
+            alike[facts["rows"], facts.get("head") or part].setdefault(part, name)
+        self._same_rows = [list(names.values()) for names in alike.values() if len(names) > 1]
+
     def excluded(self) -> list[str]:
         """Name the files that `ingest.exclude` leaves out."""
         if not self._options.exclude:
@@ -170,4 +181,5 @@ class FileList:
             "notes": dict(islice(self._notes.items(), SHOWN)),
             "excluded": self.excluded()[:SHOWN],
             "identical": self.identical()[:SHOWN],
+            "same_rows": self._same_rows[:SHOWN],
         }

@@ -87,6 +87,7 @@ class Intake:
         places = self._places(made, hashed)
         if not places:
             raise self.files.faults[0].error
+        self.files.note_same_rows((place.name, place.part, made[place.part]) for place in places if place.whole)
         self._used = [made[place.part] for place in places if place.whole]
         self._used += [made[name] for name in dict.fromkeys(place.part for place in places if not place.whole)]
         self._columns = Columns.of(self._used)

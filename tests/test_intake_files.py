@@ -13,7 +13,7 @@ import pytest
 
 from workbench import console, delivery, report, workflow
 from workbench.cli import main
-from workbench.errors import ColumnNotFound, ReadError, StageFailed
+from workbench.errors import ColumnNotFound, ReadError, StageFailed, StorageError
 from workbench.intake.files import find
 from workbench.intake.lots import MakePart, make_lots
 from workbench.intake.partition import Preparation
@@ -268,6 +268,37 @@ def test_every_file_gets_its_rows_back_with_their_answers(folder, loop):
     assert list(first)[:4] == ["Concepto", "Importe", "Clave", "category"]
     assert list(first["Concepto"]) == ["Taxi", "Tacos", "taxi "]
     assert first["category"].tolist() == classified["category"].tolist()[:3]
+
+
+def test_a_file_given_back_has_its_own_columns_whatever_else_was_read_and_whatever_it_was_called(folder, loop):
+    concept = '<c:Conceptos><c:Concepto Descripcion="Taxi" Cantidad="1" ValorUnitario="1" Importe="1"/></c:Conceptos>'
+    (folder / "more").mkdir()
+    for number in (1, 2):
+        head = f'<c:Comprobante xmlns:c="http://www.sat.gob.mx/cfd/4" Version="4.0" Folio="{number}">'
+        (folder / "more" / f"{number}.xml").write_text(f"{head}{concept}</c:Comprobante>")
+    for name in ("a", "copia de a"):
+        (folder / "more" / f"{name}.csv").write_text("Descripcion,Clave\nTacos,1\n")
+    (folder / "more" / "b.csv").write_text("Descripcion,Nota\nRenta,x\n")
+    changes = ["ingest.input=more", "ingest.columns=[Descripcion]"]
+    ingest(*changes, run_id="before")
+    (folder / "more" / "b.csv").rename(folder / "more" / "c.csv")
+    common = ["ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null", "run.iterations=1"]
+    store = open_store()
+    run = loop(load_parameters("run.yaml", [*changes, *common]), store)
+    assert {file["path"] for file in store.load("one", "schema")["files"]} > {"a.csv", "c.csv", "copia de a.csv"}
+    columns = {
+        path.name: list(pd.read_csv(path))[:-5]
+        for path, _ in delivery.export_by_source(run, store, folder / "out", suffix="csv")
+    }
+    assert columns.pop("1.csv") == columns.pop("2.csv")
+    assert columns == {
+        "a.csv": ["Descripcion", "Clave"],
+        "copia de a.csv": ["Descripcion", "Clave"],
+        "c.csv": ["Descripcion", "Nota"],
+    }
+    assert "Clave" not in list(pd.read_csv(folder / "out" / "1.csv"))
+    with pytest.raises(StorageError, match="cannot write"):
+        delivery.export_by_source(run, store, folder / "more" / "a.csv", suffix="csv")
 
 
 def test_progress_moves_while_a_big_file_among_small_ones_is_read(folder):

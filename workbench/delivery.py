@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
@@ -88,13 +87,12 @@ def export_by_source(
     if suffix is not None and (suffix := f".{suffix.lower().lstrip('.')}") not in WRITERS:
         raise UsageError(f"no table can be written as {suffix}.", hint=nearest(suffix, WRITERS))
     batches = _batches(run, store, stage)
-    lacking = _lacking(store.load(run.run_id, "schema"))
+    lacking = _Lacking(store, run.run_id)
     left: list[pd.DataFrame] = []
     written: dict[Path, int] = {}
     for source, rows in _stretches(store, run.run_id):
         path = _place(Path(to), source, suffix, written)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unwanted = [*SOURCE_COLUMNS, *lacking.get(source, [])] if stage == "classify" else []
+        unwanted = [*SOURCE_COLUMNS, *lacking.of(source)] if stage == "classify" else []
         own = (part.drop(columns=unwanted, errors="ignore") for part in _next_rows(batches, left, rows))
         written[path] = write_table(path, own)
     return list(written.items())
@@ -120,10 +118,23 @@ def _next_rows(batches: Iterator[pd.DataFrame], left: list[pd.DataFrame], rows: 
         yield part
 
 
-def _lacking(schema: dict[str, Any]) -> dict[str, set[str]]:
-    """Say which columns of the whole table each file does not have."""
-    of = {file["path"]: {column["name"] for column in file["columns"]} for file in schema["files"]}
-    return {path: set(schema["stored_as"]) - columns for path, columns in of.items()}
+class _Lacking:
+    """Says which columns of the whole table a source does not have."""
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        schema, files = store.load(run_id, "schema"), store.load(run_id, "files")
+        self._all = set(schema["stored_as"])
+        self._kinds = dict(zip(files["name"], files["kind"], strict=True))
+        # Invoices are described together: all files of their kind have the same columns.
+        self._have = {
+            key: {column["name"] for column in file["columns"]}
+            for file in schema["files"]
+            if not file["fault"]
+            for key in (file["path"], file["format"])
+        }
+
+    def of(self, source: str) -> set[str]:
+        return self._all - self._have.get(source, self._have.get(self._kinds.get(source), self._all))
 
 
 def _place(folder: Path, source: str, suffix: str | None, taken: Mapping[Path, int]) -> Path:

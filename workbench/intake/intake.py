@@ -88,7 +88,7 @@ class Intake:
         if not places:
             raise self.files.faults[0].error
         self.files.note_same_rows((place.name, place.part, made[place.part]) for place in places if place.whole)
-        self._used = [made[place.part] for place in places if place.whole]
+        self._used = [_under_its_name(place, made) for place in places if place.whole]
         self._used += [made[name] for name in dict.fromkeys(place.part for place in places if not place.whole)]
         self._columns = Columns.of(self._used)
         self._require(self._columns.stored_as, f"any of the {len(places)} files")
@@ -179,3 +179,9 @@ class Intake:
             "type_conflicts": self._columns.conflicts,
             "columns_missing": self._columns.missing,
         }
+
+
+def _under_its_name(place: Place, made: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Give the facts of a source's part, which may have been made when a file of these bytes was called otherwise."""
+    facts = made[place.part]
+    return facts | {"schema": facts["schema"] | {"path": place.name}}

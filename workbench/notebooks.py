@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,10 +132,11 @@ def _progress_observed(run_id: str, step: stages.Step, store: RunStore, observe:
     def follow() -> None:
         last = None
         while not over.wait(POLL_SECONDS):
-            now = store.progress(run_id)
-            if now and now != last and (now["stage"], now["iteration"]) == (step.stage, step.iteration):
-                observe({"event": "progress", **now})
-            last = now
+            with suppress(WorkbenchError):  # the stage itself says that the database is away
+                now = store.progress(run_id)
+                if now and now != last and (now["stage"], now["iteration"]) == (step.stage, step.iteration):
+                    observe({"event": "progress", **now})
+                last = now
 
     watcher = threading.Thread(target=follow, daemon=True)
     watcher.start()

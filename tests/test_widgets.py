@@ -152,6 +152,16 @@ def test_a_run_in_the_background_is_followed_to_its_end_and_explored(folder):
     assert set(item_changes(store, run.run_id, 1, 1)["verdict"]) == {"Viajes", "Limpieza"}
 
 
+def test_a_monitor_whose_database_goes_away_says_so(folder):
+    store = open_store()
+    store.create({}, run_id="one")
+    monitor = ClassificationMonitor("one", store=store)
+    for path in store.folder.glob("workbench.sqlite*"):
+        path.unlink()
+    monitor._follow()
+    assert "open the store again" in monitor.message.value
+
+
 def test_a_run_that_is_stopped_keeps_what_it_has_and_says_where_it_stands(folder):
     from workbench import workflow
 

@@ -82,6 +82,7 @@ class ClassificationMonitor(Panel):
         """Give the last look."""
         return str(self._told.value)
 
+    @guarded
     def _follow(self) -> None:
         while not self._over.is_set():
             if not self.look()["running"]:

@@ -50,6 +50,17 @@ def test_a_folder_gives_all_below_it_in_the_order_people_use(tmp_path):
     assert found.sources[1].size == len(CSV)
 
 
+def test_the_runs_inside_a_folder_are_no_input_unless_they_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    fill(tmp_path, a_csv=CSV)
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "classified.csv").write_text(CSV)
+    for given in ("", "**/*.csv", "*"):
+        assert [source.name for source in find_sources([str(tmp_path / given)]).sources] == ["a.csv"]
+    for given, name in {"runs/one": "classified.csv", "runs/*/*.csv": "one/classified.csv"}.items():
+        assert [source.name for source in find_sources([str(tmp_path / given)]).sources] == [name]
+
+
 def test_patterns_files_and_folders_mix_and_nothing_is_read_twice(tmp_path, monkeypatch):
     fill(tmp_path, a__x_csv=CSV, a__b__y_csv=CSV, z_csv=CSV)
     monkeypatch.chdir(tmp_path)

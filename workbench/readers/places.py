@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from workbench.errors import MissingExtra, ReadError, WorkbenchError, plain_text
 from workbench.readers.faults import FileFault, border, missing
-from workbench.settings import find_file
+from workbench.settings import find_file, runs_folder
 
 BLOCK = 1 << 20
 
@@ -75,7 +75,9 @@ def _look_here(given: str) -> Iterator[Entry | FileFault]:
 
 def _matching(given: str) -> Iterator[Entry | FileFault]:
     base, pattern = _split(given)
-    found = list(Path(base or ".").expanduser().glob(pattern))
+    folder, runs = Path(base or ".").expanduser(), runs_folder().resolve()
+    in_runs = folder.resolve().is_relative_to(runs)
+    found = [path for path in folder.glob(pattern) if in_runs or not path.resolve().is_relative_to(runs)]
     if not found:
         raise ReadError(f"no file fits {given}.", hint="check the pattern; ** goes through folders in folders.")
     for path in found:
@@ -98,8 +100,9 @@ def _split(pattern: str) -> tuple[str, str]:
 
 def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
     faults: list[OSError] = []
+    runs = runs_folder().resolve()  # what the workbench made of its inputs is none itself
     for parent, folders, names in os.walk(folder, onerror=faults.append):
-        folders[:] = [name for name in folders if not is_hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name) and (Path(parent) / name).resolve() != runs]
         for name in names:
             path = Path(parent) / name
             if not is_hidden(name) and (path.is_file() or path.is_symlink()):

@@ -92,6 +92,14 @@ def test_help_needs_no_heavy_import():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_review_loads_no_grammar_that_it_does_not_need():
+    program = "import sys\nfrom workbench.widgets import {}\nprint('lark' in sys.modules)"
+    server = "server; server.load_quickly(); import nbformat, voila.app"
+    for said in ("launcher", server):
+        done = subprocess.run([sys.executable, "-c", program.format(said)], capture_output=True, text=True, check=True)
+        assert done.stdout == "False\n"
+
+
 def test_every_command_and_option_is_documented_and_every_documented_command_exists():
     from workbench.cli import _parser
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 
@@ -12,6 +11,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from workbench import reviewing, workflow
+from workbench.cli.doors import JUPYTERLAB
 from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import open_store
@@ -34,7 +34,7 @@ def lab(project):
     for notebook in (shipped_folder() / "notebooks").glob("*.ipynb"):
         (project / "notebooks" / notebook.name).write_bytes(notebook.read_bytes())
     port = free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--port-retries=0", "--allow-root"]
+    command = [*JUPYTERLAB, "--no-browser", f"--port={port}", "--port-retries=0", "--allow-root"]
     command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={project}"]
     folders = {name: str(project / ".jupyter") for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
     folders |= {f"JUPYTERLAB_{name}_DIR": str(project / ".jupyter" / name) for name in ("SETTINGS", "WORKSPACES")}

@@ -21,8 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-# Building some 35 parsers at import costs two seconds; jsonschema does without them, and notebooks hold no IRIs.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+from workbench.settings import COLLECT_RARELY, EXECUTED, shipped_folder, shown, skip_grammar
+
+skip_grammar()
 
 # ruff: noqa: E402
 import nbformat
@@ -40,7 +41,6 @@ from workbench.errors import Interrupted, NotebookFailed, ParameterError, Verdic
 from workbench.parameters import Parameters
 from workbench.records import Run, RunState
 from workbench.runs import RunStore
-from workbench.settings import EXECUTED, shipped_folder, shown
 
 ENGINE = "workbench-strict"
 NOTEBOOKS = {"ingest": "01_ingest", "classify": "02_classify", "validate": "03_validate", "refine": "04_refine"}
@@ -52,6 +52,7 @@ Observe = Callable[[dict[str, Any]], None]
 """Gets one event a time: `stage` (started or done) and `progress`, each with stage and iteration."""
 START_TIMEOUT = 120
 """Seconds that a kernel may take to start on a busy machine."""
+FIRST_LINE = f"--IPKernelApp.exec_lines=__import__('gc').set_threshold{COLLECT_RARELY}"
 
 
 def run_loop(
@@ -282,7 +283,7 @@ class OwnKernel(AsyncKernelManager):
     def kernel_spec(self) -> KernelSpec:
         """Start ipykernel with the running Python."""
         return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", FIRST_LINE],
             display_name="workbench",
             language="python",
             env={EXECUTED: "1"},

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from workbench import __version__
 from workbench.cli import doors, files, loop, records, upkeep
 from workbench.errors import WorkbenchError
+from workbench.settings import load_quickly
 
 EPILOG = """\
 first steps:
@@ -25,6 +26,7 @@ exit codes: 0 done (or waiting for a review), 1 it failed, 2 wrong usage, 130 in
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    load_quickly()
     options = _parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl+C

@@ -9,6 +9,13 @@ from typing import Any
 
 from workbench.cli.parts import command, open_runs, run_id_of
 
+JUPYTERLAB = [
+    sys.executable,
+    "-c",
+    "from workbench.settings import load_quickly; load_quickly(); from jupyterlab.labapp import main; main()",
+]
+"""The command that starts JupyterLab."""
+
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -59,7 +66,7 @@ def _jupyterlab(options: argparse.Namespace) -> None:
 
     if importlib.util.find_spec("jupyterlab") is None:
         raise MissingExtra("JupyterLab is not installed.", hint="pip install 'datainspector-workbench[lab]'")
-    command = [sys.executable, "-m", "jupyterlab", "--notebook-dir", str(shipped_folder())]
+    command = [*JUPYTERLAB, "--notebook-dir", str(shipped_folder())]
     command += [f"--port={options.port}"] if options.port else []
     command += ["--no-browser"] if options.no_browser else []
     with contextlib.suppress(KeyboardInterrupt):

@@ -10,7 +10,10 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 
 AHEAD: dict[str, Any] = {
     "path": "",  # the folder of the notebook, as for the others
-    "extra_arguments": ["--IPKernelApp.exec_lines=import workbench.widgets.review"],
+    "extra_arguments": [
+        "--IPKernelApp.exec_lines=import workbench.settings; workbench.settings.load_quickly()",
+        "--IPKernelApp.exec_lines=import workbench.widgets.review",
+    ],
 }
 REFILL_SECONDS = 0.5
 """How long the visitor who took the kernel that was ready has the processor alone."""

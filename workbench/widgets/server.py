@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
+from workbench.settings import load_quickly
 from workbench.widgets.links import reviewer_of, secret_of
 
 KERNELS_PER_REVIEWER = 4
@@ -47,6 +46,7 @@ def serve(order: dict[str, Any]) -> None:
         order: `folder` (of the runs), `run_id`, `iteration`, `notebook`, `ip`, `port`, `other_ports` (how many to try
             where that is taken), `reviewers` (how many).
     """
+    load_quickly()
     from tornado.ioloop import IOLoop
 
     config = configuration(Path(order["notebook"]), "review", _door(order))
@@ -104,6 +104,8 @@ def voila(config: Any) -> Any:
 
 def _door(order: dict[str, Any]) -> Callable[..., Any]:
     """Give the hook that lets a reviewer in, or not, before any kernel starts."""
+    from nbformat.v4 import new_code_cell
+
     secret = secret_of(Path(order["folder"]))
     review = f"{order['run_id']}/{order['iteration']}"
     most = max(2, order["reviewers"]) * KERNELS_PER_REVIEWER
@@ -119,7 +121,7 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
         values = {"run_id": order["run_id"], "iteration": order["iteration"], "reviewer": reviewer}
         place = next(k for k, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
         source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-        notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(source))  # type: ignore[no-untyped-call]
+        notebook.cells.insert(place + 1, new_code_cell(source))  # type: ignore[no-untyped-call]
         return notebook
 
     return hook

@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench.errors import NotebookFailed, ParameterError, ReadError
-from workbench.notebooks import declared_parameters, execute
+from workbench.execution import declared_parameters, execute
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from workbench.errors import Interrupted
-from workbench.notebooks import execute
+from workbench.execution import execute
 try:
     execute(Path(sys.argv[1]), Path(sys.argv[2]), {})
 except Interrupted as error:

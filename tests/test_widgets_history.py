@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from workbench.notebooks import execute, notebook_path
+from workbench.execution import execute
+from workbench.notebooks import notebook_path
 from workbench.parameters import load_parameters
 from workbench.runs import open_store
 from workbench.widgets import RunHistory

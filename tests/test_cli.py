@@ -1,5 +1,6 @@
 """The command line: one line for every mistake, exit codes, nothing half-written; and the main job in its notebooks."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 
 import nbformat
+import openpyxl
 import pandas as pd
 import pytest
 from conftest import write_project
@@ -189,9 +191,76 @@ def test_a_run_without_truth_waits_and_says_how_to_go_on(project, capsys):
     assert "review.xlsx" in printed
     assert "workbench run run.yaml --run-id one --resume" in printed
     assert "workbench review one" in printed
-    assert run("export", "one", "--sample", "sheet.xlsx") == 0
-    assert "10 items" in capsys.readouterr().out
     assert run("export", "one", "--sample", "sheet.csv") == 2
+
+
+def test_a_sheet_is_filled_in_and_what_it_could_not_give_is_told_while_the_rest_is_taken(project, capsys):
+    untrue = ("run.yaml", "--run-id", "one", "--set", "validate.gold_column=null")
+    assert run("run", *untrue) == 0
+    capsys.readouterr()
+    assert run("export", "one", "--sample", "sheet.xlsx") == 0
+    assert "10 items" in (told := capsys.readouterr().out)
+    assert "workbench validate PARAMETERS.yaml --run-id one --from sheet.xlsx" in told
+    book = openpyxl.load_workbook("sheet.xlsx")
+    sheet = book.worksheets[0]
+    column = {cell.value: cell.column for cell in sheet[2]}
+    twice, said = sheet.cell(5, column["item_id"]).value, sheet.cell(5, column["category"]).value
+    other = "Comida" if said == "Otros" else "Otros"
+    filled = {
+        3: {"is_correct": "sí"},
+        4: {"is_correct": "no", "corrected_category": "Viages"},
+        5: {"is_correct": "no", "corrected_category": other},
+        6: {"is_correct": "no", "corrected_category": "Comida", "user_notes": "así es"},
+        13: {"item_id": twice, "is_correct": "sí"},
+        14: {"item_id": "nobody", "is_correct": "sí"},
+    }
+    for row, values in filled.items():
+        for name, value in values.items():
+            sheet.cell(row, column[name], value)
+    book.save("sheet.xlsx")
+    assert run("validate", *untrue, "--from", "sheet.xlsx") == 1
+    said = capsys.readouterr().err
+    assert "2 verdicts were taken, 3 were not" in said
+    for fault in (
+        "row 4: category 'Viages' is not in the list",
+        "row 14: item 'nobody' is not in the sample",
+        "row 5 and row 13",
+    ):
+        assert fault in said
+    assert len(open_store().validations("one", 1)) == 2
+
+
+def on_a_terminal(command):
+    """What a command writes where it believes that somebody looks on."""
+    import pty
+
+    ours, its = pty.openpty()
+    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    written = b""
+    with contextlib.suppress(OSError):  # Linux says so where a terminal is closed
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    return written.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_progress_is_one_rewritten_line_on_a_terminal_plain_lines_in_a_file_and_one_output_in_a_notebook(project, done):
+    shown = on_a_terminal([*RUN, "two"])
+    lines = [line for line in shown.split("\r\n") if "classify" in line]
+    assert len(lines) == 2 and all("\r\x1b[K" in line and " done, " in line for line in lines)
+    written = done[2]
+    assert "\r" not in written and "\x1b" not in written
+    assert written.count("classify …") == written.count("classify done, ") == 2
+    for stage, name in (("ingest", "01_ingest"), ("iteration_001", "02_classify"), ("iteration_001", "03_validate")):
+        cells = nbformat.read(project / "runs" / "one" / stage / f"{name}.ipynb", 4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        texts = [output.get("data", {}).get("text/plain", "") for output in outputs]
+        told = [text for text in texts if text.startswith(("Ingest: ", "Classify: ", "Validate: "))]
+        assert len(told) == (name != "03_validate"), (name, texts)
+        assert not any("widget-view" in kind for output in outputs for kind in output.get("data", {}))
 
 
 def test_a_runs_folder_that_cannot_be_made_is_one_line(project, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -52,6 +53,47 @@ def page_of(project, browser, name):
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
         server.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["workbench", "history"])
+def test_the_plain_command_of_voila_shows_the_same_page(name, project, browser):
+    (project / "notebooks").mkdir()
+    notebook = shipped_folder() / "notebooks" / f"{name}.ipynb"
+    (project / "notebooks" / notebook.name).write_bytes(notebook.read_bytes())
+    port = free_port()
+    command = [sys.executable, "-m", "voila", f"notebooks/{name}.ipynb", "--no-browser", f"--port={port}"]
+    with (project / "voila.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=project, stdout=log, stderr=log)
+    page = browser.new_page()
+    try:
+        home = f"http://127.0.0.1:{port}/"
+        page.route(lambda url: not url.startswith((home, "data:", "blob:")), lambda route: route.abort())  # no internet
+        page.set_default_timeout(60_000)
+        until(lambda: answers(f"{home}static/"))
+        page.goto(home, wait_until="domcontentloaded")
+        page.locator(".wb-panel").first.wait_for()
+        page.get_by_text({"workbench": "2 · Pipeline", "history": "Refresh"}[name]).first.wait_for()
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(30)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        with error:
+            return True
+    except OSError:
+        return False
 
 
 def press(page, name):

@@ -86,6 +86,7 @@ def test_a_review_sheet_shows_the_item_the_answer_and_the_input_columns(tmp_path
     assert [cell.value for cell in sheet[2]] == expected.split()
     assert sheet["A1"].value.startswith("Llene" if language == "es" else "Fill in")
     assert sheet.freeze_panes == "A3"
+    assert sheet.column_dimensions["B"].width > 40 and sheet.column_dimensions["I"].width > 20
     assert [cell.value for cell in sheet[3]][:7] == ["0a", "renta local", 3, 1234.5, "Pop", "por la palabra", 0.9]
     assert [cell.value for cell in book.worksheets[1]["A"]] == CATEGORIES
     lists = {str(rule.sqref): rule.formula1 for rule in sheet.data_validations.dataValidation}

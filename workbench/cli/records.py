@@ -126,7 +126,8 @@ def _export(options: argparse.Namespace) -> None:
     run = store.get(run_id_of(options, store))
     if options.sample:
         path, rows = workflow.export_sample(run, store, options.sample)
-        print(f"{path}: {rows:,} items; fill it in, then workbench validate PARAMETERS.yaml --from {path}")
+        then = f"workbench validate PARAMETERS.yaml --run-id {run.run_id} --from {path}"
+        print(f"{path}: {rows:,} items; fill it in, then {then}")
     elif options.split_by:
         files = delivery.export_by_source(run, store, options.to, stage=options.stage, suffix=options.suffix)
         print(f"{options.to}: {sum(rows for _, rows in files):,} rows in {len(files):,} files")

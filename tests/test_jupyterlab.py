@@ -152,6 +152,8 @@ def test_a_long_cell_is_interrupted_and_goes_on_where_it_was(project, lab, brows
         page, _ = opened(browser, lab, "02_classify.ipynb")
         wait_until(lambda: len(server.calls) > 2)
         page.get_by_text("To stop, interrupt the cell").wait_for()
+        bar = page.locator(".wb-panel .progress-bar")
+        wait_until(lambda: 0 < bar.evaluate("bar => parseFloat(bar.style.width)") < 100)
         page.get_by_title("Interrupt the kernel").click()
         page.get_by_text("KeyboardInterrupt").first.wait_for()
         asked = len(server.calls)

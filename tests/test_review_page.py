@@ -76,6 +76,10 @@ def test_a_decision_that_cannot_be_stored_is_tried_three_times_and_then_told_to_
         dora.page.wait_for_selector(".trouble:not([hidden])")
         told = dora.page.inner_text(".trouble")
         assert "«VUELO norte»" in told and ("ya no se enviará" in told) == (number == TRIES)
+        dora.page.locator(".trouble button").focus()
+        dora.page.keyboard.press("Enter")
+        assert not dora.page.is_visible(".trouble")
+        assert dora.page.evaluate("document.activeElement.tagName") == "MAIN"
     dora.page.reload()
     dora.page.wait_for_selector("article.item")
     dora.page.wait_for_timeout(500)

@@ -88,7 +88,10 @@ def ingest(path: Path, folder: Path, way: str) -> int:
     section = {"input": str(path), "columns": ["LineDescription"], "engine": "local" if way == "ingest" else "dask"}
     parameters = parse_parameters({"ingest": section, "classify": {"prompt": str(folder / "prompt.yaml")}})
     store = open_store(folder / "runs")
-    run = workflow.ingest(parameters, store, run_id="one", show=WorkerKiller() if way == "dask-killed" else None)
+    killer = WorkerKiller() if way == "dask-killed" else None
+    run = workflow.ingest(parameters, store, run_id="one", show=killer)
+    if killer and not killer.killed:
+        raise SystemExit("no worker was killed")
     return int(store.facts(run.run_id, "ingest")["deduplicated_rows"])
 
 

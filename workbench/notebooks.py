@@ -103,13 +103,12 @@ def _progress_observed(run_id: str, step: stages.Step, store: RunStore, observe:
     over = threading.Event()
 
     def follow() -> None:
-        last = None
+        now = None
         while not over.wait(POLL_SECONDS):
             with suppress(WorkbenchError):  # the stage itself says that the database is away
-                now = store.progress(run_id)
+                last, now = now, store.progress(run_id)
                 if now and now != last and (now["stage"], now["iteration"]) == (step.stage, step.iteration):
                     observe({"event": "progress", **now})
-                last = now
 
     watcher = threading.Thread(target=follow, daemon=True)
     watcher.start()

@@ -19,6 +19,7 @@ from workbench.intake.lots import MakePart, make_lots
 from workbench.intake.partition import Preparation
 from workbench.intake.progress import Meter
 from workbench.parameters import load_parameters
+from workbench.readers import Source
 from workbench.refinery import get_pipeline
 from workbench.runs import open_store
 
@@ -299,6 +300,19 @@ def test_a_file_given_back_has_its_own_columns_whatever_else_was_read_and_whatev
     assert "Clave" not in list(pd.read_csv(folder / "out" / "1.csv"))
     with pytest.raises(StorageError, match="cannot write"):
         delivery.export_by_source(run, store, folder / "more" / "a.csv", suffix="csv")
+
+
+def test_tables_are_prepared_alone_and_invoices_together_up_to_a_number_and_a_size():
+    def source(number, kind, size):
+        return str(number), Source(f"{number}.{kind}", f"{number}.{kind}", (), size, 0.0, kind)
+
+    def sizes(*sources):
+        return [len(lot.sources) for lot in make_lots(sources)]
+
+    assert sizes(*(source(n, "csv", 1) for n in range(3))) == [1, 1, 1]
+    assert sizes(*(source(n, "cfdi", 1) for n in range(4_001))) == [2_000, 2_000, 1]
+    assert sizes(*(source(n, "cfdi", 15 << 20) for n in range(5))) == [2, 2, 1]
+    assert sizes(source(1, "csv", 1), source(2, "cfdi", 99 << 20), source(3, "cfdi", 1), source(4, "csv", 1)) == [1] * 4
 
 
 def test_progress_moves_while_a_big_file_among_small_ones_is_read(folder):

@@ -70,12 +70,14 @@ def make_lots(sources: Iterable[Hashed]) -> Iterator[Lot]:
     records = by_the_thousand()
     for together, group in groupby(sources, key=lambda pair: pair[1].kind in records):
         held: list[Hashed] = []
+        size = 0
         for sha, source in group:
-            full = len(held) >= LOT_SOURCES or sum(each.size for _, each in held) + source.size > LOT_BYTES
+            full = len(held) >= LOT_SOURCES or size + source.size > LOT_BYTES
             if held and (full or not together):
                 yield Lot(tuple(held))
-                held = []
+                held, size = [], 0
             held.append((sha, _reachable(source)))
+            size += source.size
         yield Lot(tuple(held))
 
 

@@ -185,6 +185,12 @@ def test_the_focus_stays_on_the_control_that_was_pressed_when_language_theme_or_
     for view in ("groups", "queue"):
         gala.enter(view)
         assert gala.focus() == "MAIN"
+    gala.page.locator("[data-key=queue]").focus()
+    for key, view in (("ArrowRight", "groups"), ("ArrowRight", "search"), ("ArrowLeft", "groups")):
+        gala.page.keyboard.press(key)
+        assert gala.focus() == view
+    gala.page.keyboard.press("Enter")
+    gala.page.wait_for_selector(".group-list h2")
 
 
 def test_the_focus_stays_where_it_was_when_an_item_was_decided_corrected_and_taken_back(served, visit):
@@ -219,6 +225,13 @@ def test_a_key_that_is_held_on_a_button_presses_it_once(served, visit):
     hugo.page.keyboard.up("Enter")
     hugo.until_other(item)
     assert served.decided("Hugo") == [item]
+    second = hugo.item()
+    for _ in range(20):
+        hugo.page.keyboard.down("a")
+        hugo.page.wait_for_timeout(30)
+    hugo.page.keyboard.up("a")
+    hugo.until_other(second)
+    assert served.decided("Hugo") == [item, second]
 
 
 def test_the_focus_stays_in_the_filters_and_leaves_them_by_enter(served, visit):

@@ -89,7 +89,8 @@ function render({ model, el }) {
       if (event.repeat) event.preventDefault();  // a key that is held presses its button once
       return;
     }
-    const act = app.drawn?.keys?.[key] || (VIEW_KEYS[key] && (() => app.open(VIEW_KEYS[key])));
+    const step = event.target.role === "tab" && { ArrowLeft: "previous", ArrowRight: "next" }[key];
+    const act = (step && (() => event.target[`${step}ElementSibling`]?.focus())) || app.drawn?.keys?.[key] || (VIEW_KEYS[key] && (() => app.open(VIEW_KEYS[key])));
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import psutil
 import pytest
@@ -13,6 +15,7 @@ from browsing import Served, Visitor, reviewed_run, until, write_project
 from conftest import PROMPT
 
 from workbench.runs import open_store
+from workbench.widgets.server import FULL, KERNELS_PER_REVIEWER
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -64,6 +67,9 @@ def gone(process):
 def test_when_it_ends_its_children_are_gone_and_the_port_is_free(begin, how):
     process, port = begin()
     children = psutil.Process(process.pid).children(recursive=True)
+    doors = [door for child in children for door in child.net_connections() if door.status == psutil.CONN_LISTEN]
+    assert {door.laddr.ip for door in doors} == {"127.0.0.1"}  # nobody else's machine gets in
+    assert port in {door.laddr.port for door in doors}
     process.send_signal(getattr(signal, f"SIG{how}"))
     code = process.wait(30)
     until(lambda: all(map(gone, children)), seconds=30)
@@ -82,6 +88,25 @@ def test_without_voila_the_extra_is_named_and_nothing_starts(begin):
     assert done.returncode == 2
     assert "pip install 'datainspector-workbench[review]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_there_is_room_for_so_many_sessions_and_the_next_is_turned_away(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+    write_project(tmp_path, PROMPT, sample=10)
+    run, store = reviewed_run(tmp_path)
+    with store:
+        served = Served(run, store, ["Ana"])
+        link = served.now.links["Ana"]
+        for _ in range(2 * KERNELS_PER_REVIEWER):
+            with urllib.request.urlopen(link, timeout=60) as page:
+                assert page.status == 200
+        before = len(served.kernels())
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(link, timeout=60)
+        assert (refused.value.code, refused.value.read().decode()) == (503, FULL)
+        assert len(served.kernels()) <= before + 1  # the one that is always ready
+        served.stop()
 
 
 def test_a_relative_database_file_is_the_same_one_for_the_reviewers_kernels(tmp_path, browser, monkeypatch):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from workbench import __version__
@@ -22,9 +23,14 @@ def render(store: RunStore, run_id: str) -> str:
 
     Everything that comes from files, prompts or people is escaped.
     """
+    return _template().render(**_facts(store, run_id))
+
+
+@cache
+def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=_number, percent=_percent, interval=_interval, duration=_duration)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(**_facts(store, run_id))
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def _facts(store: RunStore, run_id: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import pandas as pd
 from workbench.errors import StorageError, UsageError, nearest
 from workbench.runs.artifacts import read_json, read_text, write_json, write_text
 from workbench.runs.parquet import read_parquet, write_parquet
-from workbench.runs.workbook import write_workbook
 
 STAGES = ("ingest", "classify", "validate", "refine")
 
@@ -129,6 +128,8 @@ def save_value(path: Path, value: Any) -> None:
     if path.suffix == ".parquet":
         write_parquet(path, value)
     elif path.suffix == ".xlsx":
+        from workbench.runs.workbook import write_workbook  # late: most stages and commands write none
+
         write_workbook(path, value, sheet=path.stem)
     elif kind == dict | list:
         write_json(path, value)

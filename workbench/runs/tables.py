@@ -12,7 +12,6 @@ import pandas as pd
 from workbench.errors import UsageError, nearest
 from workbench.runs.artifacts import atomic_path
 from workbench.runs.parquet import batch_writer
-from workbench.runs.workbook import write_workbook
 from workbench.values import value_text
 
 Frames = Iterable[pd.DataFrame]
@@ -41,6 +40,8 @@ def write_table(path: Path, frame: pd.DataFrame | Frames) -> int:
 
 
 def _xlsx(path: Path, frames: Frames) -> None:
+    from workbench.runs.workbook import write_workbook  # late: most stages and commands write none
+
     write_workbook(path, frames, sheet=path.stem)
 
 

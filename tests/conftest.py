@@ -1,6 +1,7 @@
 """A small project in an empty folder: a messy table, a prompt of three categories, a parameters file."""
 
 import gc
+import hashlib
 import os
 import shutil
 import signal
@@ -15,10 +16,19 @@ from workbench.settings import load_quickly
 
 load_quickly()
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # every processor has a test to do: threads would only wait
 # Where compiling is switched off, as in containers, every kernel and command here would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Start three processes for two processors: a third of the time a test waits for a kernel, a server or a page."""
+    from joblib import cpu_count
+
+    return (3 * cpu_count() + 1) // 2
 
 
 def pytest_collection_finish():
@@ -129,21 +139,40 @@ def run_all(parameters, store, run_id="one"):
 
 
 @pytest.fixture(scope="session")
-def made_runs(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Fill a folder, once for all processes that test; gives the folder, to be copied."""
+    from workbench.runs.locks import file_lock
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder_of(name, fill):
+        folder, made = shared / name, shared / f"{name}.made"
+        with file_lock(shared / f"{name}.lock", name, wait_seconds=600):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                made.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def made_runs(made_once):
     """Run the small project to its end, once for the same changes to run.yaml; gives the folder, to be copied."""
     from workbench.parameters import load_parameters
     from workbench.runs import open_store
 
-    made = {}
-
     def folder_of(*changes):
-        if changes not in made:
-            made[changes] = tmp_path_factory.mktemp("made")
-            write_project(made[changes])
-            with pytest.MonkeyPatch.context() as patch, open_store(made[changes] / "runs") as store:
-                patch.chdir(made[changes])
+        def fill(folder):
+            write_project(folder)
+            with pytest.MonkeyPatch.context() as patch, open_store(folder / "runs") as store:
+                patch.chdir(folder)
                 run_all(load_parameters("run.yaml", list(changes)), store)
-        return made[changes]
+
+        return made_once(f"run-{hashlib.sha256(repr(changes).encode()).hexdigest()[:12]}", fill)
 
     return folder_of
 

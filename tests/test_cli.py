@@ -17,7 +17,6 @@ from conftest import write_project
 
 from workbench.cli import main
 from workbench.runs import open_store
-from workbench.runs.locks import file_lock
 
 
 def run(*arguments):
@@ -32,20 +31,17 @@ RUN = [sys.executable, "-m", "workbench.cli", "run", "run.yaml", "--run-id"]
 
 
 @pytest.fixture(scope="module")
-def main_job(tmp_path_factory):
-    """A folder in which `workbench run` has done its job, once for all processes that test; to be copied."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder, printed = shared / "main-job", shared / "main-job" / "printed.json"
-    with file_lock(shared / "main-job.lock", "the main job", wait_seconds=600):
-        if not printed.exists():
-            folder.mkdir()
-            write_project(folder)
-            here = os.environ | {"WORKBENCH_RUNS": str(folder / "runs")}
-            here.pop("WORKBENCH_DATABASE_URL", None)
-            done = subprocess.run([*RUN, "one"], cwd=folder, env=here, capture_output=True, text=True)
-            printed.write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
-    return folder
+def main_job(made_once):
+    """A folder in which `workbench run` has done its job; to be copied."""
+
+    def fill(folder):
+        write_project(folder)
+        here = os.environ | {"WORKBENCH_RUNS": str(folder / "runs")}
+        here.pop("WORKBENCH_DATABASE_URL", None)
+        done = subprocess.run([*RUN, "one"], cwd=folder, env=here, capture_output=True, text=True)
+        (folder / "printed.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+
+    return made_once("main-job", fill)
 
 
 @pytest.fixture
@@ -85,19 +81,17 @@ def test_the_main_job_runs_in_notebooks_and_ends_with_a_table(project, done, cap
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
-@pytest.mark.parametrize(
-    ("number", "code", "seconds"), [(signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)]
-)
-def test_a_run_that_was_cut_off_goes_on_to_the_same_result(project, done, number, code, seconds):
-    process = subprocess.Popen([*RUN, "cut"], stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if "iteration 1: classify …" in line:
-            break
-    time.sleep(seconds)
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == code
-    assert open_store().get("cut").state == "interrupted"
+def test_a_run_that_was_cut_off_by_ctrl_c_and_by_a_kill_goes_on_to_the_same_result(project, done):
+    for number, code, seconds in ((signal.SIGINT, 130, 2.5), (signal.SIGKILL, -signal.SIGKILL, 1.5)):
+        process = subprocess.Popen([*RUN, "cut", "--resume"], stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "classify …" in line:
+                break
+        time.sleep(seconds)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == code
+        assert open_store().get("cut").state == "interrupted"
     subprocess.run([*RUN, "cut", "--resume"], check=True, capture_output=True)
     store = open_store()
     for artifact, iteration in (("classified", None), ("predictions", 2), ("sample", 2), ("sample", 1)):

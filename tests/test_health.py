@@ -188,7 +188,7 @@ def test_a_database_on_postgresql_is_asked_and_a_lost_one_is_ill(project, postgr
 def test_a_dask_scheduler_is_asked_for_its_workers():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
         (check,) = health.check_dask({"engine": "dask", "scheduler": cluster.scheduler_address})
         assert (check.health, check.detail) == ("ok", f"{cluster.scheduler_address} answers, workers: 1")
     (local,) = health.check_dask({"engine": "dask", "scheduler": None})
@@ -207,7 +207,7 @@ def test_dask_that_does_not_answer_has_no_worker_or_is_not_installed_is_ill_with
     silent = dask("ingest.scheduler=tcp://127.0.0.1:9")
     assert (silent.health, "no scheduler answers at tcp://127.0.0.1:9" in silent.detail) == ("ill", True)
     assert "dask worker" in silent.hint
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
         idle = dask(f"ingest.scheduler={cluster.scheduler_address}")
     assert (idle.health, "has no worker" in idle.detail) == ("ill", True)
     monkeypatch.setitem(sys.modules, "distributed", None)

@@ -1,14 +1,17 @@
 """The same work on a Dask cluster: the same rows, also when a worker dies."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +70,16 @@ def test_the_dashboard_is_told_before_work_begins_and_has_the_plots_that_jupyter
     assert {"Individual Task Stream", "Individual Workers Memory", "Individual Progress"} <= plots.keys()
 
 
+def test_a_cluster_starts_on_this_machine_also_where_the_port_of_the_dashboard_is_taken():
+    told = []
+    with contextlib.ExitStack() as held, warnings.catch_warnings(record=True) as warned:
+        with contextlib.suppress(OSError):  # somebody else has it
+            held.enter_context(socket.create_server(("", 8787)))
+        assert list(map_parts(abs, [-1, -2], "dask", None, told.append)) == [1, 2]
+    assert [each for each in warned if "8787" in str(each.message)] == []
+    assert len(told) == 1 and ":8787/" not in told[0]
+
+
 def die_once(part):
     """Kill the worker that has the part 3, the first time."""
     path, number = part
@@ -91,7 +104,10 @@ def test_a_worker_that_is_killed_during_an_ingest_changes_no_row(project):
     parts = project / "runs" / ".cache" / "parts"
     shutil.rmtree(parts)
     done_then = []
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as workers, Client(workers) as client:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as workers,
+        Client(workers) as client,
+    ):
         pids = list(client.run(os.getpid).values())
 
         def kill_one():

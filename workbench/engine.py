@@ -84,7 +84,9 @@ def _dask(scheduler: str | None, on_dashboard: Callable[[str], None]) -> Iterato
     except ImportError:
         raise MissingExtra("Dask is not installed.", hint="pip install 'datainspector-workbench[dask]'") from None
     try:
-        client: Any = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Port")  # is taken, another is used: the address is told
+            client: Any = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
         raise StageFailed(
             f"no Dask scheduler answers at {scheduler}: {str(error).splitlines()[0]}",

@@ -127,11 +127,14 @@ function choice(app, value, options, props) {
   return node;
 }
 
-// A table; a cell that is a figure stays on one line.
-function table(caption, head, rows, props = {}) {
-  const figure = (cell) => (typeof cell === "string" && /^[\d.,%\s–−-]+$/.test(cell) ? "figure" : null);
+// A table; columns of figures, but not of dates, stand on the right, each figure on one line. `sum` is one more row below.
+function table(caption, head, rows, props = {}, sum = null) {
+  const isFigure = (cell) => typeof cell === "string" && /^[\d.,%\s–−-]*$/.test(cell) && !/^\d{4}-\d\d-\d\d/.test(cell);
+  const kinds = head.map((_, k) => (k && rows.every((cells) => isFigure(cells[k])) ? "figure" : null));
+  const cellOf = (cell, k) => (k ? h("td", { class: kinds[k] }, cell) : h("th", { scope: "row" }, cell));
   return h("table", props,
     h("caption", {}, caption),
-    h("thead", {}, h("tr", {}, head.map((cell) => h("th", { scope: "col" }, cell)))),
-    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, k) => (k ? h("td", { class: figure(cell) }, cell) : h("th", { scope: "row" }, cell)))))));
+    h("thead", {}, h("tr", {}, head.map((cell, k) => h("th", { scope: "col", class: kinds[k] }, cell)))),
+    h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map(cellOf)))),
+    sum && h("tfoot", {}, h("tr", {}, sum.map(cellOf))));
 }

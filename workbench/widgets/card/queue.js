@@ -144,10 +144,8 @@ function originals(app, item) {
   if (!item.rows) return comingRows(app, item);
   if (!item.rows.length) return null;
   const more = item.n_rows > item.rows.length ? app.t("first_rows", { n: item.rows.length, of: app.n.whole(item.n_rows) }) : app.t("all_rows");
-  const grid = table(more, item.columns, item.rows);
-  if (item.summary?.length) {
-    grid.append(h("tfoot", {}, h("tr", {}, item.summary.map((text, k) => h(k ? "td" : "th", {}, k ? text : `Σ ${text}`)))));
-  }
+  const sum = item.summary?.length ? item.summary.map((text, k) => (k ? text : `Σ ${text}`)) : null;
+  const grid = table(more, item.columns, item.rows, {}, sum);
   return h("details", { class: "rows", open: true }, h("summary", { key: "rows" }, app.t("original_rows")),
     h("div", { class: "scroll", key: "table", tabIndex: 0, role: "region", "aria-label": app.t("original_rows") }, grid));
 }

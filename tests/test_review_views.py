@@ -90,6 +90,13 @@ def served(tmp_path_factory, browser):
             served.stop()
 
 
+@pytest.fixture(scope="module")
+def disputed(served):
+    """Two people disagree about items of the second iteration."""
+    judge(served.store, 2, "Xenia", lambda item: None, count=10)
+    judge(served.store, 2, "Yago", lambda item: "Seguros", count=10)
+
+
 def told(page):
     return page.inner_text(".strip")
 
@@ -206,9 +213,7 @@ def test_progress_pace_time_left_and_accuracy_are_told(served, visit):
     assert eva.page.locator("progress").get_attribute("max") == str(asked)
 
 
-def test_every_filter_and_order_shows_what_it_says(served, visit):
-    judge(served.store, 2, "Xenia", lambda item: None, count=10)
-    judge(served.store, 2, "Yago", lambda item: "Seguros", count=10)
+def test_every_filter_and_order_shows_what_it_says(served, disputed, visit):
     decisions = served.store.decisions("one", 2)
     decisions.count_anew()
     fito = visit("Fito")
@@ -265,7 +270,7 @@ def test_every_filter_and_order_shows_what_it_says(served, visit):
     page.wait_for_selector(".mine >> text=Usted no estaba seguro")
 
 
-def test_results_compare_iterations_and_tell_who_agrees_and_disagrees(served, visit):
+def test_results_compare_iterations_and_tell_who_agrees_and_disagrees(served, disputed, visit):
     gala = visit("Gala")
     gala.page.keyboard.press("r")
     gala.page.wait_for_selector("text=Los números se están calculando")

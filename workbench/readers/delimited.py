@@ -50,6 +50,10 @@ class Evidence:
     filled: int = 0
     integer: bool = True
     number: bool = True
+    places: set[int] = field(default_factory=set)
+    """How many decimals the values have that have any."""
+    padded: bool = False
+    """A value ends with a zero that is not its only decimal: 5.10, where 5.0 is how programs write 5."""
 
     def see(self, values: pa.Array) -> None:
         """Take in a block of values."""
@@ -57,6 +61,15 @@ class Evidence:
         if self.number and values.null_count < len(values):
             self.integer = self.integer and _all_match(values, INTEGER)
             self.number = self.integer or (_all_match(values, NUMBER) and _few_digits(values))
+            if self.number and not self.integer:
+                self._see_decimals(values.filter(pc.match_substring(values, ".")))
+
+    def _see_decimals(self, fractions: pa.Array) -> None:
+        """Notice codes: 5.1 and 5.10 in one column are two things, where 5.50 and 5.10 are amounts."""
+        beyond = pc.subtract(pc.binary_length(fractions), pc.find_substring(fractions, "."))
+        self.places.update(pc.unique(beyond).to_pylist())
+        self.padded = self.padded or pc.any(pc.match_substring_regex(fractions, r"\.[0-9]+0\z"), min_count=0).as_py()
+        self.number = not (self.padded and len(self.places) > 1)
 
     def column(self, name: str, source: int, rows: int) -> Column:
         """Decide the type."""

@@ -30,6 +30,8 @@ STREAM_FROM = 1 << 30
 """Bytes of a sheet's XML from which it is streamed: calamine takes about as much memory."""
 STREAM_SAMPLE_FROM = 20 << 20
 """The same where only the first rows are wanted."""
+HELD_CELLS = 2_000_000
+"""Cells that are held as values, some 60 bytes each, between the decision on types and the table."""
 MIN_DENSITY = 1 / 100
 """calamine holds the whole rectangle of a sheet, some 30 bytes a cell: a large one must not be nearly empty."""
 
@@ -67,8 +69,9 @@ def scan_workbook(path: Path, options: Options) -> Scan:
             names = tuple(workbook.sheet_names)
         header_row, doubts = _header(path, sheet, options.header_row)
         header, header_end = _names(sheet, header_row, options.header_row is None)
+        blocks = _Blocks(sheet, header_end, options.limit)
         survey = _Survey()
-        for block in _blocks(sheet, header_end, options.limit):
+        for block in blocks:
             survey.see(block)
     if not survey.rows:
         raise no_rows(path, f", sheet {sheet.name!r},")
@@ -81,7 +84,7 @@ def scan_workbook(path: Path, options: Options) -> Scan:
         columns=columns,
         rows=survey.rows,
         estimated_rows=sheet.height - header_end - 1 if partly else None,
-        tables=lambda: _tables(path, sheet, header_end, columns, options.limit),
+        tables=lambda: _tables(path, blocks, columns),
         sheet=sheet.name,
         sheets=names,
         header_row=header_row,
@@ -184,15 +187,29 @@ def _names(sheet: CalamineSheet | StreamedSheet, row: int, found: bool) -> tuple
     return [" ".join(dict.fromkeys(filter(None, column))) for column in texts], max(last, row)
 
 
-def _blocks(sheet: CalamineSheet | StreamedSheet, header_row: int, limit: int | None) -> Iterator[list[Row]]:
-    """Give the columns of the rows below the header in blocks, without blank rows and with null for empty cells."""
-    last = None if limit is None or isinstance(sheet, CalamineSheet) else header_row + 1 + limit
-    rows = islice(sheet.iter_rows(), header_row + 1, last)
-    while block := list(islice(rows, TARGET_ROWS)):
-        blank = [""] * len(block[0])
-        columns = list(zip(*(row for row in block if row != blank), strict=True))
-        if columns:
-            yield [[None if value == "" else value for value in column] for column in columns]
+class _Blocks:
+    """The columns of the rows below the header in blocks, without blank rows and with null for empty cells."""
+
+    def __init__(self, sheet: CalamineSheet | StreamedSheet, header_row: int, limit: int | None) -> None:
+        last = None if limit is None or isinstance(sheet, CalamineSheet) else header_row + 1 + limit
+        self._sheet = sheet
+        self._rows = (header_row + 1, last)
+        self._held: list[list[Row]] | None = None
+        self._may_hold = isinstance(sheet, CalamineSheet) and sheet.height * sheet.width <= HELD_CELLS
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """Go through the sheet; a small one is held, so that its cells are made values once."""
+        if self._may_hold and self._held is None:
+            self._held = list(self._made())
+        yield from self._made() if self._held is None else self._held
+
+    def _made(self) -> Iterator[list[Row]]:
+        rows = islice(self._sheet.iter_rows(), *self._rows)
+        while block := list(islice(rows, TARGET_ROWS)):
+            blank = [""] * len(block[0])
+            columns = list(zip(*(row for row in block if row != blank), strict=True))
+            if columns:
+                yield [[None if value == "" else value for value in column] for column in columns]
 
 
 def _columns(header: Row, survey: _Survey) -> tuple[Column, ...]:
@@ -206,11 +223,9 @@ def _columns(header: Row, survey: _Survey) -> tuple[Column, ...]:
     )
 
 
-def _tables(
-    path: Path, sheet: CalamineSheet | StreamedSheet, header_row: int, columns: Sequence[Column], limit: int | None
-) -> Iterator[pa.Table]:
+def _tables(path: Path, blocks: _Blocks, columns: Sequence[Column]) -> Iterator[pa.Table]:
     with border(path):
-        for block in _blocks(sheet, header_row, limit):
+        for block in blocks:
             yield make_table(columns, [make_array(block[int(c.source)], c.kind, cell_text) for c in columns])
 
 

@@ -44,6 +44,8 @@ class Observer:
             self._line(f"run {event['run_id']} · {event['folder']}")
         elif event["event"] == "progress":
             self._progress(event)
+        elif event["state"] == "unchanged":
+            self._line(f"  {_step(event)} has nothing to do: it is done already, and stays as it is")
         elif event["state"] == "started":
             self._write(f"  {_step(event)} …", end="" if self._rewrites else "\n")
         else:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from workbench import stages, workflow
+from workbench import repeating, stages, workflow
 from workbench.errors import Interrupted, VerdictError, WorkbenchError
 from workbench.execution import execute
 from workbench.parameters import Parameters
@@ -49,6 +49,8 @@ def run_loop(
             run = run_stage(run, step, store, observe=observe)
             if run.state == RunState.AWAITING_REVIEW:
                 break
+        else:
+            run = run if run.state == RunState.FINISHED else store.set_state(run.run_id, RunState.FINISHED)
     return run
 
 
@@ -75,18 +77,23 @@ def run_stage(
     observe: Observe = lambda event: None,
     extra: dict[str, Any] | None = None,
 ) -> Run:
-    """Execute the notebook of one stage; the executed copy stays beside the stage's artifacts."""
-    name = NOTEBOOKS[step.stage]
+    """Execute the notebook of one stage; the executed copy stays beside the stage's artifacts.
+
+    Raises UsageError for a step that cannot be done yet. Then, and where there is nothing to do, nothing is touched.
+    """
+    where = {"stage": step.stage, "iteration": step.iteration}
+    if not _is_to_do(run, step, store, extra or {}):
+        observe({"event": "stage", "state": "unchanged", **where})
+        return run
     output = store.path(run.run_id, f"notebook_{step.stage}", step.iteration)
     output.parent.mkdir(parents=True, exist_ok=True)
     parameters = {"run_id": run.run_id, **({"iteration": step.iteration} if step.iteration else {}), **(extra or {})}
-    where = {"stage": step.stage, "iteration": step.iteration}
     observe({"event": "stage", "state": "started", **where})
     started = time.monotonic()
     store.set_state(run.run_id, RunState.RUNNING)
     with _state_of_outcome(run.run_id, store), _progress_observed(run.run_id, step, store, observe):
         try:
-            execute(notebook_path(name), output, parameters)
+            execute(notebook_path(NOTEBOOKS[step.stage]), output, parameters)
         finally:
             if output.is_file():
                 store.record(run.run_id, f"notebook_{step.stage}", step.iteration)
@@ -95,6 +102,16 @@ def run_stage(
     detail = last["detail"] if (last.get("stage"), last.get("iteration")) == (step.stage, step.iteration) else None
     observe({"event": "stage", "state": "done", "seconds": seconds, "detail": detail, **where})
     return store.get(run.run_id)
+
+
+def _is_to_do(run: Run, step: stages.Step, store: RunStore, extra: dict[str, Any]) -> bool:
+    """Say whether a step has something to do; raises UsageError where it cannot be done."""
+    is_done = stages.is_done(run, store, step)
+    if not is_done:
+        stages.check_step(run, store, step)
+    again = repeating.Again(extra.get("failed", False), extra.get("forget", ()))
+    asked = repeating.asked(run, store, step, again) if again else None
+    return bool(asked) if is_done else True
 
 
 @contextmanager

@@ -46,29 +46,41 @@ class Again:
         return self.failed or bool(self.forget)
 
 
-def prepare(run: Run, parameters: Parameters, store: RunStore, step: Step, again: Again) -> list[str] | None:
-    """Forget what is to be forgotten, and give the items to ask again; None where all are still to be classified.
+def asked(run: Run, store: RunStore, step: Step, again: Again) -> list[str] | None:
+    """Give the items to ask again; None where all are still to be classified. Nothing is changed.
 
     Raises UsageError for an unknown item, and where the iteration is finished.
     """
     iteration = step.iteration
-    items: pd.DataFrame = store.load(run.run_id, "items")
-    forgotten = _named(items["item_id"].tolist(), again.forget)
-    is_classified = store.stage_done(run.run_id, "classify", iteration)
-    if is_classified:
-        _check_open(run, store, iteration)
-    elif again.failed and not store.has(run.run_id, "predictions", iteration):
-        raise UsageError(
-            f"iteration {iteration} of run {run.run_id!r} is not classified yet.",
-            hint="classify it without --failed; what has failed then can be asked again alone.",
-        )
-    if forgotten:
-        prompts = [prompt_of(run, store, each) for each in range(1, iteration + 1)]
-        classification.forget(items[items["item_id"].isin(forgotten)], prompts, parameters, store)
-    if not is_classified:
+    forgotten = _forgotten(run, store, again)
+    if not store.stage_done(run.run_id, "classify", iteration):
+        if again.failed and not store.has(run.run_id, "predictions", iteration):
+            raise UsageError(
+                f"iteration {iteration} of run {run.run_id!r} is not classified yet.",
+                hint="classify it without --failed; what has failed then can be asked again alone.",
+            )
         return None
+    _check_open(run, store, iteration)
     failed = _failed(store, run.run_id, iteration) if again.failed else []
     return list(dict.fromkeys([*failed, *forgotten]))
+
+
+def prepare(run: Run, parameters: Parameters, store: RunStore, step: Step, again: Again) -> list[str] | None:
+    """Forget what is to be forgotten, and give the items to ask again, as `asked` does."""
+    items = asked(run, store, step, again)
+    if forgotten := _forgotten(run, store, again):
+        prompts = [prompt_of(run, store, each) for each in range(1, step.iteration + 1)]
+        every: pd.DataFrame = store.load(run.run_id, "items")
+        classification.forget(every[every["item_id"].isin(forgotten)], prompts, parameters, store)
+    return items
+
+
+def _forgotten(run: Run, store: RunStore, again: Again) -> list[str]:
+    """Give the ids of the items to forget; raises UsageError for one that the run does not have."""
+    if not again.forget:
+        return []
+    items: pd.DataFrame = store.load(run.run_id, "items", columns=["item_id"])
+    return _named(items["item_id"].tolist(), again.forget)
 
 
 def _failed(store: RunStore, run_id: str, iteration: int) -> list[str]:

@@ -79,13 +79,45 @@ def next_step(run: Run, store: RunStore) -> Step | None:
 
 def step_of(run: Run, store: RunStore, stage: str, iteration: int | None = None) -> Step:
     """Name the step that a stage would do now: of the given iteration, or of the first that lacks it."""
-    return Step(stage, 0 if stage == "ingest" else iteration or due(run, store, stage))
+    if stage == "ingest":
+        return Step(stage)
+    return Step(stage, due(run, store, stage) if iteration is None else iteration)
 
 
 def due(run: Run, store: RunStore, stage: str) -> int:
     """Find the first iteration that lacks a stage; the last one where none does."""
     last = parameters_of(run).run.iterations
     return next((k for k in range(1, last + 1) if not store.stage_done(run.run_id, stage, k)), last)
+
+
+def is_done(run: Run, store: RunStore, step: Step) -> bool:
+    """Say whether a step is done, with all that it wrote."""
+    return store.stage_done(run.run_id, step.stage, step.iteration)
+
+
+def _needs(step: Step) -> Step | None:
+    """Name the step that comes before."""
+    if step.stage == "ingest":
+        return None
+    if step.stage == "classify":
+        return Step("refine", step.iteration - 1) if step.iteration > 1 else Step("ingest")
+    return Step(STAGES[STAGES.index(step.stage) - 1], step.iteration)
+
+
+def check_step(run: Run, store: RunStore, step: Step) -> None:
+    """Refuse an iteration that the run does not have, and a step that lacks what it needs; raises UsageError."""
+    last = parameters_of(run).run.iterations
+    if step.stage != "ingest" and not 1 <= step.iteration <= last:
+        raise UsageError(
+            f"run {run.run_id!r} has no iteration {step.iteration}.",
+            hint=f"it has {'one' if last == 1 else f'1 to {last}'}; --set run.iterations=N changes how many.",
+        )
+    needed = _needs(step)
+    if needed and not is_done(run, store, needed):
+        raise UsageError(
+            f"{step.title} needs {needed.title} first.",
+            hint=f"run `workbench {needed.stage} PARAMETERS.yaml --run-id {run.run_id}`.",
+        )
 
 
 def _state_after(notes: Notes) -> RunState:
@@ -112,20 +144,15 @@ def _tracked(notes: Notes) -> Iterator[None]:
         notes.facts["tracked"] = notes.tracker.where
 
 
-def perform(notes: Notes, needs: Step, work: Callable[[Notes], None], *, anew: bool = False) -> Run:
+def perform(notes: Notes, work: Callable[[Notes], None], *, anew: bool = False) -> Run:
     """Do one stage under the run's lock and record that it started and ended.
 
     A stage that is done stays as it is, unless it is to be done `anew`.
     """
     store, step, run_id = notes.store, notes.step, notes.run.run_id
-    if not anew and store.stage_done(run_id, step.stage, step.iteration):
+    if not anew and is_done(notes.run, store, step):
         return store.get(run_id)
-    if needs != step and not store.stage_done(run_id, needs.stage, needs.iteration):
-        of = f" of iteration {needs.iteration}" if needs.iteration else ""
-        raise UsageError(
-            f"{step.stage} of iteration {step.iteration} needs {needs.stage}{of} first.",
-            hint=f"run `workbench {needs.stage} PARAMETERS.yaml --run-id {run_id}`.",
-        )
+    check_step(notes.run, store, step)
     log, where = store.log(run_id), {"stage": step.stage, "iteration": step.iteration}
     with store.lock(run_id, name="stage", wait_seconds=LOCK_WAIT):
         store.start_stage(run_id, step.stage, step.iteration)

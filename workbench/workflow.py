@@ -35,7 +35,7 @@ from workbench.reviewing import newest_iteration
 from workbench.runs import RunStore, json_list
 from workbench.search import Query
 from workbench.settings import shown
-from workbench.stages import STAGES, Notes, Show, Step, due, next_step, parameters_of, perform, step_of
+from workbench.stages import STAGES, Notes, Show, Step, next_step, parameters_of, perform, step_of
 
 __all__ = [
     "Again", "Step", "check", "classify", "compare", "estimate", "export_sample", "ingest", "next_step",
@@ -148,8 +148,7 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
 def ingest(parameters: Parameters, store: RunStore, *, run_id: str | None = None, show: Show = None) -> Run:
     """Read, filter and clean the rows and find the distinct items; starts a run unless `run_id` exists."""
     run = store.get(run_id) if run_id and store.exists(run_id) else start(parameters, store, run_id=run_id)
-    step = Step("ingest")
-    return perform(Notes(store, run, step, show), step, lambda notes: _ingest(notes, parameters))
+    return perform(Notes(store, run, Step("ingest"), show), lambda notes: _ingest(notes, parameters))
 
 
 def _ingest(notes: Notes, parameters: Parameters) -> None:
@@ -186,15 +185,14 @@ def classify(
 
     `again` asks single items of an iteration that is classified already; raises UsageError where that is finished.
     """
-    step = Step("classify", iteration or due(run, store, "classify"))
-    needs = Step("ingest") if step.iteration == 1 else Step("refine", step.iteration - 1)
+    step = step_of(run, store, "classify", iteration)
     notes = Notes(store, run, step, show)
     only = repeating.prepare(run, parameters, store, step, again) if again else None
     if only is None:
-        return perform(notes, needs, lambda notes: _classify(notes, parameters))
+        return perform(notes, lambda notes: _classify(notes, parameters))
     if not only:
         return store.get(run.run_id)
-    run = perform(notes, needs, lambda notes: _classify(notes, parameters, only), anew=True)
+    run = perform(notes, lambda notes: _classify(notes, parameters, only), anew=True)
     awaits_review = store.has(run.run_id, "sample", step.iteration)
     return store.set_state(run.run_id, RunState.AWAITING_REVIEW) if awaits_review else run
 
@@ -234,9 +232,8 @@ def validate(
     run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
 ) -> Run:
     """Draw the sample, take the verdicts that there are, and measure; without verdicts the run awaits its review."""
-    step = Step("validate", iteration or due(run, store, "validate"))
-    needs = Step("classify", step.iteration)
-    return perform(Notes(store, run, step, show), needs, lambda notes: _validate(notes, parameters))
+    step = step_of(run, store, "validate", iteration)
+    return perform(Notes(store, run, step, show), lambda notes: _validate(notes, parameters))
 
 
 def _validate(notes: Notes, parameters: Parameters) -> None:
@@ -266,9 +263,8 @@ def refine(
     run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
 ) -> Run:
     """Write the next prompt from the verdicts; where there is nothing to learn, it stays as it is, and says so."""
-    step = Step("refine", iteration or due(run, store, "refine"))
-    needs = Step("validate", step.iteration)
-    return perform(Notes(store, run, step, show), needs, lambda notes: refining.refine(notes, parameters))
+    step = step_of(run, store, "refine", iteration)
+    return perform(Notes(store, run, step, show), lambda notes: refining.refine(notes, parameters))
 
 
 def export_sample(run: Run, store: RunStore, to: str | Path) -> tuple[Path, int]:

@@ -93,8 +93,9 @@ def _stage(options: argparse.Namespace) -> None:
     else:
         run = workflow.start(parameters, store, run_id=store.get(options.run_id).run_id, resume=True)
     again = {name: value for name in ("failed", "forget") if (value := getattr(options, name, None))}
-    classified = store.newest(run.run_id, "predictions") if again else None
-    iteration = getattr(options, "iteration", None) or classified
+    iteration = getattr(options, "iteration", None)
+    if again and iteration is None:
+        iteration = store.newest(run.run_id, "predictions")
     step = workflow.step_of(run, store, options.stage, iteration)
     with store.lock(run.run_id):
         extra = again | ({"verdicts": options.verdicts} if getattr(options, "verdicts", None) else {})

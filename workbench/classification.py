@@ -35,9 +35,13 @@ def provider_of(parameters: Parameters, *, asks: bool = True) -> llm.Provider:
 def check(parameters: Parameters, *, asks: bool = True) -> llm.Prompt:
     """Find every mistake about prompt, provider and budget before anything is sent; gives the prompt."""
     prompt = llm.load_prompt(find_file(parameters.classify.prompt))
-    classifier = llm.classifier_of(prompt, provider_of(parameters, asks=asks), _limits(parameters, 0.0))
+    with parameters.told_at("classify", "provider"):
+        provider = provider_of(parameters, asks=asks)
+    classifier = llm.classifier_of(prompt, provider, _limits(parameters, 0.0))
     if parameters.classify.judge:
-        judge = llm.Classifier(prompt, _judge_of(parameters, asks=asks), _judge_limits(parameters, 0.0))
+        with parameters.told_at("classify", "judge"):
+            asked = _judge_of(parameters, asks=asks)
+        judge = llm.Classifier(prompt, asked, _judge_limits(parameters, 0.0))
         if judge.provider.fingerprint == classifier.provider.fingerprint:
             raise ParameterError(
                 f"classify.judge is {judge.provider.model!r} itself: it would agree with itself.",

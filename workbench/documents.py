@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -14,6 +16,10 @@ from workbench.settings import find_file
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[str | int, ...]
+Places = dict[Location, int | str]
+"""Where each field stands: its line in the file, or where else it was said."""
+
+_SUBJECT = re.compile("^(Value error, |(Input|String|List|Dictionary|Value) should )")
 
 MOST_NODES = 500_000
 """Values that a document may unfold to: far more than people write, far less than a bomb of aliases."""
@@ -32,14 +38,14 @@ def read_text(path: Path, error: type[UsageError]) -> str:
         raise error(f"cannot read {path}: {fault.strerror}.") from None
 
 
-def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str, Any], dict[Location, int]]:
+def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str, Any], Places]:
     """Parse a YAML mapping; gives the data and the line (from 1) of every field in it."""
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if _count_nodes(node, {}) > MOST_NODES:
             raise error(f"{name} unfolds to more than {MOST_NODES:,} values.", hint="use fewer aliases (*name).")
-        lines: dict[Location, int] = {}
+        lines: Places = {}
         _note_lines(node, (), lines, name, error)  # first: what is constructed unfolds its merge keys
         data = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as fault:
@@ -67,9 +73,7 @@ def _count_nodes(node: yaml.Node | None, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def _note_lines(
-    node: yaml.Node | None, where: Location, lines: dict[Location, int], name: str, error: type[UsageError]
-) -> None:
+def _note_lines(node: yaml.Node | None, where: Location, lines: Places, name: str, error: type[UsageError]) -> None:
     parts: list[tuple[Any, yaml.Node, int]] = []
     if isinstance(node, yaml.MappingNode):
         parts = [(str(key.value), value, key.start_mark.line + 1) for key, value in node.value]
@@ -90,37 +94,49 @@ def build(
     data: dict[str, Any],
     name: str,
     error: type[UsageError],
-    lines: dict[Location, int] | None = None,
+    lines: Mapping[Location, int | str] | None = None,
 ) -> Model:
     """Build a model from parsed data; raises `error` that names every wrong field at once, with its line."""
     try:
         return model.model_validate(data)
     except ValidationError as fault:
         faults = [_describe(model, detail, lines or {}) for detail in fault.errors()]
-    messages = [f"{line}{text}" for line, text, _ in faults]
+    in_file = [f"line {place}: {text}" if place else text for place, text, _ in faults if not isinstance(place, str)]
+    elsewhere = [f"{place}: {text}" for place, text, _ in faults if isinstance(place, str)]
+    messages = [f"{name}: {'; '.join(in_file)}"] * bool(in_file) + elsewhere
     hints = list(dict.fromkeys(hint for _, _, hint in faults if hint))
-    raise error(f"{name}: {'; '.join(messages)}.", hint=" ".join(hints) or None)
+    raise error(f"{'; '.join(messages)}.", hint=" ".join(hints) or None)
 
 
-def _describe(model: type[BaseModel], detail: ErrorDetails, lines: dict[Location, int]) -> tuple[str, str, str]:
+def place_of(where: Location, places: Mapping[Location, int | str]) -> int | str | None:
+    """Find where a field stands, or the innermost field around it that stands anywhere."""
+    return next((places[where[:end]] for end in range(len(where), 0, -1) if where[:end] in places), None)
+
+
+def _describe(
+    model: type[BaseModel], detail: ErrorDetails, lines: Mapping[Location, int | str]
+) -> tuple[int | str | None, str, str]:
     where = tuple(part for part in detail["loc"] if not (isinstance(part, str) and "[" in part))
-    line = next((lines[where[:end]] for end in range(len(where), 0, -1) if where[:end] in lines), None)
-    field = ".".join(str(part) for part in where)
-    at = f"line {line}: " if line else ""
+    at, field = place_of(where, lines), ".".join(str(part) for part in where)
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, where[:-1])
-        return at, f"unknown field {field!r}", nearest(str(where[-1]), owner.model_fields if owner else ())
+        return at, f"unknown field {field!r}", nearest(str(where[-1]), _names(owner) if owner else ())
     if detail["type"] == "missing":
         return at, f"field {field!r} is missing", ""
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ").rstrip(".")
     if detail["type"] == "too_short":
         return at, f"{field} has no entries, but needs at least one", ""
+    message = _SUBJECT.sub("", detail["msg"]).rstrip(".")
     if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        message = "a mapping (name: value)"
+        message = "be a mapping (name: value)"
     if detail["type"] == "value_error":
         return at, f"{field}: {message}" if field else message, ""
     given = repr(detail["input"])
-    return at, f"{field} is {given if len(given) < 60 else given[:57] + '...'}, but should be {message}", ""
+    return at, f"{field} is {given if len(given) < 60 else given[:57] + '...'}, but should {message}", ""
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """Name the fields of a model as they stand in a file."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None:
@@ -128,7 +144,7 @@ def _model_at(model: type[BaseModel], where: Location) -> type[BaseModel] | None
     for part in where:
         if isinstance(part, int):
             continue
-        field = model.model_fields.get(str(part))
+        field = dict(zip(_names(model), model.model_fields.values(), strict=True)).get(str(part))
         inner = _inner_model(field.annotation) if field else None
         if inner is None:
             return None

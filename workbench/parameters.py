@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
-from workbench.documents import build, parse_yaml, read_text
-from workbench.errors import ParameterError
+from workbench.documents import Places, build, parse_yaml, place_of, read_text
+from workbench.errors import NotRegistered, ParameterError
 
 
 def _as_list(value: Any) -> Any:
@@ -21,10 +24,30 @@ def _as_list(value: Any) -> Any:
 Texts = Annotated[list[str], BeforeValidator(_as_list)]
 
 
+def _each_once(values: list[str]) -> list[str]:
+    if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+        raise ValueError(f"{', '.join(map(repr, twice))} {'stands' if len(twice) == 1 else 'stand'} there twice")
+    return values
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ValueError(
+            f"{name!r} is no name for a run: up to 80 letters without accents, digits, '.', '_' and '-', "
+            "of which the first is a letter or a digit"
+        )
+    return name
+
+
 class Section(BaseModel):
     """A section of the file; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_empty(cls, data: Any) -> Any:
+        return {} if data is None else data
 
 
 class TimeLimit(Section):
@@ -45,7 +68,7 @@ class TimeLimit(Section):
 class RunSection(Section):
     """What the run is called and how long it goes on."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
+    name: Annotated[str, AfterValidator(_plain_name)] = "run"
     """The start of the run id."""
     iterations: int = Field(default=2, ge=1, le=50)
     """How many times the items are classified."""
@@ -62,7 +85,7 @@ class IngestSection(Section):
 
     input: Annotated[Texts, Field(min_length=1)]
     """Files, folders, patterns (`*.csv`), ZIP archives or URLs."""
-    columns: Annotated[Texts, Field(min_length=1)]
+    columns: Annotated[Texts, Field(min_length=1), AfterValidator(_each_once)]
     """The columns that are cleaned and classified."""
     sheet: str | int | None = None
     """Name or number (from 0) of the sheet; null = the first with data."""
@@ -201,6 +224,14 @@ class ValidateSection(Section):
     """A file (XLSX, CSV or JSON) to read verdicts from."""
 
 
+class OwnExample(Section):
+    """An example of the user's own."""
+
+    text: str
+    category: str
+    note: str = ""
+
+
 class RefineSection(Section):
     """What goes into the next prompt."""
 
@@ -208,7 +239,7 @@ class RefineSection(Section):
     """Upper bound of the examples that verdicts add to the prompt."""
     max_tokens: int = Field(default=4000, ge=0)
     """Upper bound of the tokens that these examples cost, per call."""
-    additional_examples: list[dict[str, str]] = []
+    additional_examples: list[OwnExample] = []
     """Examples of the user's own: `{text: …, category: …}`."""
     accept: Literal["all", "none"] | list[str] = "all"
     """Which proposals enter the next prompt: all, none, or those of these ids."""
@@ -219,6 +250,18 @@ class RefineSection(Section):
     llm_rules: bool = False
     """Let the model that classifies write rules for confused categories, by one small call of its own."""
 
+    def own_examples(self) -> list[dict[str, str]]:
+        """Give the examples of the user's own as plain data."""
+        return [example.model_dump() for example in self.additional_examples]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where parameters were read; the same parameters are equal wherever they stand."""
+
+    name: str = field(default="parameters", compare=False)
+    places: Places = field(default_factory=dict, compare=False)
+
 
 class Parameters(Section):
     """One run, completely described."""
@@ -228,6 +271,18 @@ class Parameters(Section):
     classify: ClassifySection
     validate_: Annotated[ValidateSection, Field(alias="validate")] = ValidateSection()
     refine: RefineSection = RefineSection()
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @contextmanager
+    def told_at(self, section: str, key: str) -> Iterator[None]:
+        """Put the place of a parameter in front of an error that names a wrong value of it."""
+        try:
+            yield
+        except (NotRegistered, ParameterError) as fault:
+            place = place_of((section, key), self._origin.places)
+            at = place if isinstance(place, str) else self._origin.name + (f", line {place}" if place else "")
+            raise type(fault)(f"{at}: {section}.{key}: {fault.message}", hint=fault.hint) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the parameters as plain data, as they stand in a YAML file."""
@@ -244,16 +299,17 @@ def load_parameters(path: str | Path, overrides: Iterable[str] = ()) -> Paramete
     if path.suffix == ".json" and isinstance(data.get("parameters"), dict):
         data, lines = data["parameters"], {}
     for override in overrides:
-        changed = _apply(data, override)
+        changed, said = _apply(data, override), f"command line, {override}"
         lines = {where: line for where, line in lines.items() if where[: len(changed)] != changed}
+        lines |= {changed[:end]: said for end in range(1, len(changed) + 1) if changed[:end] not in lines}
     return parse_parameters(data, str(path), lines)
 
 
-def parse_parameters(
-    data: dict[str, Any], name: str = "parameters", lines: dict[tuple[str | int, ...], int] | None = None
-) -> Parameters:
-    """Check plain data; raises ParameterError."""
-    return build(Parameters, data, name, ParameterError, lines)
+def parse_parameters(data: dict[str, Any], name: str = "parameters", places: Places | None = None) -> Parameters:
+    """Check plain data, of which `places` says where each field stands; raises ParameterError."""
+    parameters = build(Parameters, data, name, ParameterError, places)
+    parameters._origin = Origin(name, places or {})
+    return parameters
 
 
 def _apply(data: dict[str, Any], override: str) -> tuple[str, ...]:
@@ -262,7 +318,7 @@ def _apply(data: dict[str, Any], override: str) -> tuple[str, ...]:
     if not equals or not sections:
         raise ParameterError(f"--set {override!r} is not understood.", hint="write --set section.key=value.")
     for section in sections:
-        inner = data.setdefault(section, {})
+        inner = data[section] = {} if data.get(section) is None else data[section]
         if not isinstance(inner, dict):
             raise ParameterError(f"--set {override!r}: {section!r} is not a section.")
         data = inner

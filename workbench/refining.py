@@ -36,7 +36,7 @@ def refine(notes: Notes, parameters: Parameters) -> None:
         verdicts,
         max_examples=options.max_examples,
         max_tokens=options.max_tokens,
-        additional_examples=options.additional_examples,
+        additional_examples=options.own_examples(),
         written_rules=written,
         selection=llm.Selection(options.accept, options.strike),
         to_classify=texts[~texts.index.isin(verdicts["item_id"])].tolist(),

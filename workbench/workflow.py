@@ -28,7 +28,7 @@ from workbench import (
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
-from workbench.parameters import Parameters
+from workbench.parameters import IngestSection, Parameters
 from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
 from workbench.reviewing import newest_iteration
@@ -55,18 +55,34 @@ ALWAYS_FREE = {
 def check(parameters: Parameters) -> None:
     """Find every mistake that can be found before a run starts; raises the UsageError or ReadError that names it."""
     ingest = parameters.ingest
-    intake.find(ingest)
-    refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
-    dedup.STRATEGIES.get(ingest.deduplication)
-    sampling.STRATEGIES.get(parameters.validate_.strategy)
+    _check_input(ingest)
+    with parameters.told_at("ingest", "pipeline"):
+        refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
+    with parameters.told_at("ingest", "deduplication"):
+        dedup.STRATEGIES.get(ingest.deduplication)
+    with parameters.told_at("validate", "strategy"):
+        sampling.STRATEGIES.get(parameters.validate_.strategy)
     tracking.check(parameters.run.tracker)
     prompt = classification.check(parameters)
-    llm.own_examples(prompt, parameters.refine.additional_examples)
+    with parameters.told_at("refine", "additional_examples"):
+        llm.own_examples(prompt, parameters.refine.own_examples())
     if parameters.validate_.weight_by == "amount" and ingest.amount_column is None:
         raise ParameterError("validate.weight_by is 'amount', but there is no ingest.amount_column.")
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
         raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
+
+
+def _check_input(options: IngestSection) -> None:
+    """Raise ReadError where there is nothing to read; it says so where all would be there but for `ingest.exclude`."""
+    try:
+        intake.find(options)
+    except ReadError as fault:
+        if not options.exclude:
+            raise
+        intake.find(options.model_copy(update={"exclude": []}))
+        hint = f"ingest.exclude leaves out all that there is: {', '.join(options.exclude)}."
+        raise ReadError(fault.message, hint=hint) from None
 
 
 def start(parameters: Parameters, store: RunStore, *, run_id: str | None = None, resume: bool = False) -> Run:

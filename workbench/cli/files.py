@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.parts import command, open_runs, print_frame
-from workbench.errors import ReadError, WorkbenchError
+from workbench.errors import ReadError, UsageError, WorkbenchError
 from workbench.settings import runs_folder
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def _preview(options: argparse.Namespace) -> None:
     from workbench import console, readers, refinery
 
     pipeline = refinery.get_pipeline(options.pipeline)
-    table = readers.read(options.path, **_reading(options))
     columns = [column.strip() for column in options.columns.split(",")]
+    if twice := [column for column in dict.fromkeys(columns) if columns.count(column) > 1]:
+        raise UsageError(f"--columns names {', '.join(map(repr, twice))} twice.", hint="name each column once.")
+    table = readers.read(options.path, **_reading(options))
     shown = pipeline.preview(table, columns, rows=options.rows, seed=options.seed)
     print_frame(shown, options, console.table)

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import socket
+import sys
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +14,7 @@ import fsspec
 import pandas as pd
 import pytest
 
+from workbench.cli import main
 from workbench.errors import ReadError, UsageError
 from workbench.readers import find_sources, read, read_sources
 
@@ -106,6 +109,39 @@ def test_a_link_that_leads_nowhere_is_a_fault_and_the_others_are_read(tmp_path):
     found = find_sources([str(tmp_path)])
     assert names(found) == ["a.csv"]
     assert found.faults[0].name == "b.csv"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_pipe_a_device_or_a_socket_is_refused_at_once_and_left_alone_in_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path, a_csv=CSV, x_csv__b_csv=CSV)
+    os.mkfifo("pipe.csv")
+    os.mkfifo("pipe.zip")
+    Path("link.csv").symlink_to("pipe.csv")
+    Path("zero.csv").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.csv")
+    for name in ("pipe.csv", "pipe.zip", "link.csv", "zero.csv", "socket.csv", "/dev/null"):
+        (fault,) = find_sources([name]).faults
+        assert fault.reason == f"{name} is not a regular file." and fault.hint
+        if not name.endswith("zip"):
+            with pytest.raises(ReadError, match="is not a regular file"):
+                read(name)
+    assert main(["inspect", "pipe.csv"]) == main(["preview", "pipe.csv", "--columns", "a"]) == 1
+    assert capsys.readouterr().err.count("error: pipe.csv is not a regular file.") == 2
+    assert (names(find_sources(["."])), find_sources(["."]).faults) == (["a.csv", "x.csv/b.csv"], ())
+    assert names(find_sources(["x.csv"])) == ["b.csv"]
+    with pytest.raises(ReadError, match=r"x\.csv is a folder"):
+        read("x.csv")
+
+
+def test_a_hint_names_neighbouring_folders_and_nothing_hidden(tmp_path):
+    fill(tmp_path, facturas__a_csv=CSV, facturas___b_csv=CSV, nota_txt="x")
+    (tmp_path / "~$nota.xlsx").write_text("")
+    assert "did you mean 'facturas'?" in find_sources([str(tmp_path / "factura")]).faults[0].hint
+    assert "there are facturas, nota.txt." in find_sources([str(tmp_path / "mm")]).faults[0].hint
+    with pytest.raises(ReadError, match=r"is a folder.* there is a\.csv\."):
+        read(tmp_path / "facturas")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may look everywhere")

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from workbench.errors import ReadError
-from workbench.readers.faults import FileFault, border
-from workbench.readers.places import BLOCK, Entry, download, download_head, is_hidden, is_url
+from workbench.readers.faults import FileFault, border, is_hidden
+from workbench.readers.places import BLOCK, Entry, download, download_head, is_url
 
 MAX_MEMBERS = 200_000
 MAX_BYTES = 20 << 30

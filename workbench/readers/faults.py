@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import os
+import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -78,17 +80,31 @@ class FileFault:
         return ReadError(self.reason if about else f"{self.name}: {self.reason}", hint=self.hint)
 
 
+_HIDDEN = re.compile(r"\.(?!\.?$)|~|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
+"""What operating systems and open programs leave in folders: .DS_Store, ~$ventas.xlsx, __MACOSX."""
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a name, or a folder on the way to it, is one that no person gave.
+
+    >>> is_hidden("2024/~$ventas.xlsx"), is_hidden("__MACOSX/a.xml"), is_hidden("2024/ventas.xlsx")
+    (True, True, False)
+    """
+    return any(_HIDDEN.match(part) for part in PurePosixPath(name.replace("\\", "/")).parts)
+
+
 def checked_path(path: str | Path, suffixes: Iterable[str]) -> Path:
-    """Find a file that exists, may be read and holds something; raises ReadError."""
+    """Find a regular file that exists, may be read and holds something; raises ReadError."""
     found = find_file(path)
     with border(found):
         if found.is_dir():
-            inside = sorted(child.name for child in found.iterdir() if child.suffix.lower() in suffixes)
+            inside = [name for name in _shown(found) if PurePath(name).suffix.lower() in suffixes]
             raise ReadError(
                 f"{found} is a folder.", hint=f"name a file; of those that can be read {nearest('', inside)}"
             )
         if not found.exists():
             raise missing(found)
+        regular(found)
         with found.open("rb") as stream:
             if not stream.read(1):
                 raise ReadError(f"{found.name} is empty.", hint="export or copy it again.")
@@ -99,8 +115,23 @@ def missing(path: Path) -> ReadError:
     """Word the refusal of a file that is not there, with the nearest name."""
     if not path.parent.is_dir():
         return ReadError(f"there is no file {path}.", hint=f"there is no folder {path.parent} either.")
-    siblings = sorted(child.name for child in path.parent.iterdir() if child.is_file())
-    return ReadError(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}")
+    return ReadError(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, _shown(path.parent))}")
+
+
+def _shown(folder: Path) -> list[str]:
+    """Name the files and folders that a hint may name."""
+    return sorted(child.name for child in folder.iterdir() if not is_hidden(child.name))
+
+
+def regular(path: Path) -> os.stat_result:
+    """Give the facts of a file, links followed; raises ReadError where it is a pipe, a device or a socket.
+
+    Opening such a file may wait for ever.
+    """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise ReadError(f"{path} is not a regular file.", hint="copy what it gives into a file first.")
+    return facts
 
 
 def unsupported(path: PurePath, suffixes: Iterable[str]) -> ReadError:

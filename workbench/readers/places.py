@@ -9,19 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.errors import MissingExtra, ReadError, WorkbenchError, plain_text
-from workbench.readers.faults import FileFault, border, missing
+from workbench.readers.faults import FileFault, border, is_hidden, missing, regular
 from workbench.settings import find_file, runs_folder
 
 BLOCK = 1 << 20
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PATTERN = re.compile(r"[*?\[]")
-_HIDDEN = re.compile(r"\.(?!\.?$)|~|__MACOSX$|Thumbs\.db$|desktop\.ini$", re.IGNORECASE)
-"""What operating systems and open programs leave in folders: .DS_Store, ~$ventas.xlsx, __MACOSX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +39,6 @@ def is_url(path: str | os.PathLike[str]) -> bool:
     (True, False, False)
     """
     return bool(_URL.match(str(path)))
-
-
-def is_hidden(name: str) -> bool:
-    """Say whether a name, or a folder on the way to it, is one that no person gave.
-
-    >>> is_hidden("2024/~$ventas.xlsx"), is_hidden("__MACOSX/a.xml"), is_hidden("2024/ventas.xlsx")
-    (True, True, False)
-    """
-    return any(_HIDDEN.match(part) for part in PurePosixPath(name.replace("\\", "/")).parts)
 
 
 def look(given: str) -> Iterator[Entry | FileFault]:
@@ -105,7 +94,7 @@ def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
         folders[:] = [name for name in folders if not is_hidden(name) and (Path(parent) / name).resolve() != runs]
         for name in names:
             path = Path(parent) / name
-            if not is_hidden(name) and (path.is_file() or path.is_symlink()):
+            if not is_hidden(name) and (path.is_file() or not path.exists()):  # a link may lead nowhere
                 try:
                     yield _entry(path, base)
                 except OSError:
@@ -118,7 +107,7 @@ def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
 
 
 def _entry(path: Path, base: Path) -> Entry:
-    facts = path.stat()
+    facts = regular(path)
     return Entry(_relative(path, base), str(path), facts.st_size, facts.st_mtime)
 
 

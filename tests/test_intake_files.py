@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import datetime
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -280,6 +282,9 @@ def test_a_file_given_back_has_its_own_columns_whatever_else_was_read_and_whatev
     for name in ("a", "copia de a"):
         (folder / "more" / f"{name}.csv").write_text("Descripcion,Clave\nTacos,1\n")
     (folder / "more" / "b.csv").write_text("Descripcion,Nota\nRenta,x\n")
+    with zipfile.ZipFile(folder / "more" / "dos.zip", "w") as archive:
+        for name in ("ok.csv", "w.csv"):
+            archive.writestr(name, "Descripcion,x\nTaxi,9\n")
     changes = ["ingest.input=more", "ingest.columns=[Descripcion]"]
     ingest(*changes, run_id="before")
     (folder / "more" / "b.csv").rename(folder / "more" / "c.csv")
@@ -296,10 +301,46 @@ def test_a_file_given_back_has_its_own_columns_whatever_else_was_read_and_whatev
         "a.csv": ["Descripcion", "Clave"],
         "copia de a.csv": ["Descripcion", "Clave"],
         "c.csv": ["Descripcion", "Nota"],
+        "ok.csv": ["Descripcion", "x"],
+        "w.csv": ["Descripcion", "x"],
     }
     assert "Clave" not in list(pd.read_csv(folder / "out" / "1.csv"))
     with pytest.raises(StorageError, match="cannot write"):
         delivery.export_by_source(run, store, folder / "more" / "a.csv", suffix="csv")
+
+
+def test_a_file_given_back_has_its_own_types_whatever_the_others_hold(folder, loop):
+    (folder / "more").mkdir()
+    dates = pd.to_datetime(["2024-01-31 00:00:00", "2024-02-01 10:20:30", None])
+    table = {"Concepto": ["Taxi", "Tacos", "Renta"], "Importe": [1, 2.5, None], "Fecha": dates, "n": [1, 2, None]}
+    table |= {"Pagado": [True, None, False], "status": ["a", "b", None]}
+    pd.DataFrame(table).to_excel(folder / "more" / "e.xlsx", index=False)
+    (folder / "more" / "conf.csv").write_text("Concepto,Importe,Fecha,n,Pagado,source_file\nTaxi,n/d,ayer,1.5,5,7\n")
+    common = ["ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null", "run.iterations=1"]
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["ingest.input=more", *common]), store)
+    for stage in ("classify", "ingest"):
+        delivery.export_by_source(run, store, folder / stage, stage=stage)
+    before, _, *cells = openpyxl.load_workbook(folder / "classify" / "e.xlsx").active.iter_rows(values_only=True)
+    assert before[:6] == ("Concepto", "Importe", "Fecha", "n", "Pagado", "status_original")
+    assert cells[0][:6] == ("Tacos", 2.5, datetime(2024, 2, 1, 10, 20, 30), 2, None, "b")
+    assert cells[1][:6] == ("Renta", None, None, None, False, None)
+    other = (folder / "classify" / "conf.csv").read_text("utf-8-sig").splitlines()
+    assert other[0].startswith("Concepto,Importe,Fecha,n,Pagado,source_file,category,reason,score,status,")
+    assert other[1].startswith("Taxi,n/d,ayer,1.5,5,7,Viajes,")
+    rows = pd.read_excel(folder / "ingest" / "e.xlsx", engine="calamine")
+    assert list(rows) == ["row_id", "source_file", "source_row", *table, "cleanConcepto", "item_id"]
+    assert rows["Fecha"].dtype.kind == "M" and rows["n"].tolist()[:2] == [1, 2]
+
+
+def test_types_that_differ_and_columns_that_are_missing_are_told_in_a_line_each(folder):
+    for name in ("d", "e"):
+        (folder / "in" / f"{name}.csv").write_text(f"Concepto,Importe,{name}1,{name}2,{name}3\nTaxi,s/n,1,2,3\n")
+    store, *_, facts = ingest()
+    printed = [console.facts("ingest", facts), console.summary(report.summary(store, "one"))]
+    for told in (" ".join(text.split()) for text in printed):
+        assert "so text in the table of them all: Importe (integer in 1, number in 1, text in 3), Clave (" in told
+        assert "columns that some files lack: Clave (3), d1 (4), d2 (4), d3 (4), e1 (4) and 3 more" in told
 
 
 def test_tables_are_prepared_alone_and_invoices_together_up_to_a_number_and_a_size():

@@ -158,7 +158,7 @@ def _files(files: dict[str, Any]) -> list[str]:
     alike = [
         f"the same rows, it seems (as many, and the first are equal): {few(n)}" for n in files.get("same_rows", [])
     ]
-    told = [*failures, *notes[:FILES_SHOWN], *twice[:FILES_SHOWN], *alike[:FILES_SHOWN]]
+    told = [*failures, *notes[:FILES_SHOWN], *twice[:FILES_SHOWN], *alike[:FILES_SHOWN], *files.get("columns", [])]
     return lines + [_wrapped(line) for line in told]
 
 

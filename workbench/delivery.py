@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from workbench import dedup, report, review
+from workbench import dedup, readers, report, review
 from workbench.errors import UsageError, nearest
 from workbench.records import Run
 from workbench.runs import WRITERS, RunStore, write_table
@@ -81,20 +81,19 @@ def export_by_source(
 ) -> list[tuple[Path, int]]:
     """Write the rows of every source to a file of its own, in the sources' folders below `to`, in their order.
 
-    A file has the columns of its source and the answers; its kind is that of the source where that can be written, or
-    CSV, unless `suffix` names one. Gives the paths and their numbers of rows. Raises as `export` does.
+    A file has the columns of its source, with the types that they have there, and the answers; its kind is that of the
+    source where that can be written, or CSV, unless `suffix` names one. Gives the paths and their numbers of rows.
+    Raises as `export` does.
     """
     if suffix is not None and (suffix := f".{suffix.lower().lstrip('.')}") not in WRITERS:
         raise UsageError(f"no table can be written as {suffix}.", hint=nearest(suffix, WRITERS))
     batches = _batches(run, store, stage)
-    lacking = _Lacking(store, run.run_id)
+    own = _Own(store, run.run_id, stage)
     left: list[pd.DataFrame] = []
     written: dict[Path, int] = {}
     for source, rows in _stretches(store, run.run_id):
         path = _place(Path(to), source, suffix, written)
-        unwanted = [*SOURCE_COLUMNS, *lacking.of(source)] if stage == "classify" else []
-        own = (part.drop(columns=unwanted, errors="ignore") for part in _next_rows(batches, left, rows))
-        written[path] = write_table(path, own)
+        written[path] = write_table(path, (own.of(source, part) for part in _next_rows(batches, left, rows)))
     return list(written.items())
 
 
@@ -118,23 +117,34 @@ def _next_rows(batches: Iterator[pd.DataFrame], left: list[pd.DataFrame], rows: 
         yield part
 
 
-class _Lacking:
-    """Says which columns of the whole table a source does not have."""
+class _Own:
+    """Gives a source its own of the whole table: the columns that it has, with the types that they have there."""
 
-    def __init__(self, store: RunStore, run_id: str) -> None:
+    def __init__(self, store: RunStore, run_id: str, stage: str) -> None:
         schema, files = store.load(run_id, "schema"), store.load(run_id, "files")
-        self._all = set(schema["stored_as"])
-        self._kinds = dict(zip(files["name"], files["kind"], strict=True))
+        self._stored_as: dict[str, str] = schema["stored_as"]
+        self._answers = 0 if stage == "ingest" else len(ANSWER_COLUMNS)
+        self._kind_of_file = dict(zip(files["name"], files["kind"], strict=True))
         # Invoices are described together: all files of their kind have the same columns.
-        self._have = {
-            key: {column["name"] for column in file["columns"]}
-            for file in schema["files"]
-            if not file["fault"]
-            for key in (file["path"], file["format"])
-        }
+        self._have: dict[str, dict[str, str]] = {}
+        for file in schema["files"]:
+            kinds = file.get("kinds", {})
+            found = {each["name"]: kinds.get(self._stored_as[each["name"]], "empty") for each in file["columns"]}
+            known = {name: kind for name, kind in found.items() if kind != "empty"}
+            for key in (file["path"], file["format"]) if not file["fault"] else ():
+                self._have[key] = found | self._have.get(key, {}) | known
 
-    def of(self, source: str) -> set[str]:
-        return self._all - self._have.get(source, self._have.get(self._kinds.get(source), self._all))
+    def of(self, source: str, rows: pd.DataFrame) -> pd.DataFrame:
+        have = self._have.get(source) or self._have[self._kind_of_file[source]]
+        names = self._stored_as
+        unwanted: list[str] = []
+        if self._answers:  # the source's name and place come first, the answers last
+            start = len(rows.columns) - self._answers - len(names)
+            names = dict(zip(names, rows.columns[start : -self._answers], strict=True))
+            unwanted = list(rows.columns[:start])
+        unwanted += [column for name, column in names.items() if name not in have]
+        typed = {names[name]: readers.typed(rows[names[name]], kind) for name, kind in have.items()}
+        return rows.assign(**typed).drop(columns=unwanted)
 
 
 def _place(folder: Path, source: str, suffix: str | None, taken: Mapping[Path, int]) -> Path:

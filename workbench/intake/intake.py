@@ -161,10 +161,15 @@ class Intake:
         return self._items.batches()
 
     def schema(self) -> dict[str, Any]:
-        """Describe the input files column by column, and how their columns are stored in rows.parquet."""
+        """Describe the input files column by column, and how their columns are stored in rows.parquet.
+
+        `kinds` of a file are the types of its columns as they were read, by the names that they are stored as.
+        """
         faults = [FileSchema(path=fault.name, fault=str(fault.error)) for fault in self.files.faults]
-        report = readers.SchemaReport([*map(file_schema_of, self._used), *faults])
-        return {**report.to_dict(), "stored_as": self._columns.stored_as}
+        found = readers.SchemaReport([*map(file_schema_of, self._used), *faults]).to_dict()
+        for file, part in zip(found["files"], self._used, strict=False):
+            file["kinds"] = part["kinds"]
+        return {**found, "stored_as": self._columns.stored_as}
 
     def facts(self) -> dict[str, Any]:
         """Tell what was read, cleaned and merged."""
@@ -175,7 +180,7 @@ class Intake:
             **dedup.dedup_stats(self._kept, len(self._items)),
             "cleaning": total["cleaning"],
             "filter_values_not_found": total["unmatched"],
-            "files": self.files.facts(),
+            "files": self.files.facts() | {"columns": self._columns.told()},
             "type_conflicts": self._columns.conflicts,
             "columns_missing": self._columns.missing,
         }

@@ -6,6 +6,7 @@ together become text, written as cleaning writes values (5.0 is "5").
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,8 @@ from workbench import dedup, refinery
 from workbench.runs import Parts
 
 BATCH_ROWS = 50_000
+SHOWN = 5
+"""Columns that are named where people are told of them."""
 NUMBERS = {"integer", "number"}
 TEXT = pd.StringDtype(na_value=np.nan)
 
@@ -43,9 +46,9 @@ class Columns:
     """text, integer, number, date, boolean or empty."""
     nullable: set[str]
     conflicts: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Column → type → how many parts have it so; only where types do not go together."""
+    """Column → type → how many files have it so; only where types do not go together."""
     missing: dict[str, int] = field(default_factory=dict)
-    """Column → how many parts lack it."""
+    """Column → how many files lack it."""
     stored_as: dict[str, str] = field(default_factory=dict)
     """Original column → its name here."""
 
@@ -60,18 +63,38 @@ class Columns:
         kinds: dict[str, str] = {}
         nullable: set[str] = set()
         conflicts, missing = {}, {}
+        files = sum(len(part["sources"]) for part in parts)
         for name in dict.fromkeys(chain.from_iterable(part["kinds"] for part in parts)):
-            found = [part["kinds"][name] for part in parts if name in part["kinds"]]
+            found = Counter[str]()
+            for part in parts:
+                if name in part["kinds"]:
+                    found[part["kinds"][name]] += len(part["sources"])
             real = set(found) - {"empty"}
             kinds[name] = _together(real)
             if len(real) > 1 and real != NUMBERS:
-                conflicts[name] = {kind: found.count(kind) for kind in sorted(real)}
-            if len(found) < len(parts):
-                missing[name] = len(parts) - len(found)
+                conflicts[name] = {kind: found[kind] for kind in sorted(real)}
+            if found.total() < files:
+                missing[name] = files - found.total()
             if name in missing or "empty" in found or any(_nulls(part, name) for part in parts):
                 nullable.add(name)
         stored_as = {name: stored for part in parts for name, stored in part["stored_as"].items()}
         return cls(kinds, nullable, conflicts, missing, stored_as)
+
+    def told(self) -> list[str]:
+        """Say in a sentence each which columns have types that do not go together, and which some files lack."""
+        mixed = [
+            f"{name} ({', '.join(f'{kind} in {files:,}' for kind, files in kinds.items())})"
+            for name, kinds in self.conflicts.items()
+        ]
+        lacking = [f"{name} ({files:,})" for name, files in self.missing.items()]
+        return [
+            f"{what}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN:,} more" if names[SHOWN:] else "")
+            for what, names in (
+                ("types differ between files, so text in the table of them all", mixed),
+                ("columns that some files lack", lacking),
+            )
+            if names
+        ]
 
     def fit(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give a frame of a part all columns with their types; other columns follow as they are."""

@@ -6,6 +6,7 @@ Start with `tables.py` (the doors). A format is one module that registers a scan
 from workbench.readers import cfdi, delimited, json_records, workbooks  # noqa: F401  (the formats take their seats)
 from workbench.readers.amounts import amounts
 from workbench.readers.archives import Opener
+from workbench.readers.columns import typed
 from workbench.readers.faults import FileFault
 from workbench.readers.formats import SUFFIXES, ReadingOptions, Scan
 from workbench.readers.inspection import SchemaCache, inspect_sources
@@ -42,4 +43,5 @@ __all__ = [
     "read",
     "read_sources",
     "tallies",
+    "typed",
 ]

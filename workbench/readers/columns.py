@@ -88,6 +88,15 @@ def as_frame(table: pa.Table, columns: Sequence[Column], index: pd.RangeIndex) -
     return pd.DataFrame({column.name: _values(table[column.name], column) for column in columns}, index=index)
 
 
+def typed(values: pd.Series[Any], kind: str) -> pd.Series[Any]:
+    """Give values the type of a kind again, which became text or fractions beside values of other types."""
+    column = Column(str(values.name), Kind(kind), True, 0)
+    found = pa.Table.from_pandas(values.to_frame(column.name), preserve_index=False)[column.name]
+    if column.kind in (Kind.TEXT, Kind.EMPTY) or found.type == ARROW_TYPES[column.kind]:
+        return values
+    return pd.Series(_values(found.cast(ARROW_TYPES[column.kind]), column), index=values.index, name=values.name)
+
+
 def _cut(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
     waiting = 0

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench.errors import NotebookFailed, ParameterError, ReadError
-from workbench.execution import declared_parameters, execute
+from workbench.errors import NotebookFailed, ParameterError, ReadError, StorageError
+from workbench.execution import HonestManager, declared_parameters, execute
 
 
 @pytest.fixture
@@ -88,6 +88,22 @@ def test_a_time_out_is_a_failure_and_not_a_completion(write):
     with pytest.raises(NotebookFailed, match="timed out"):
         execute(source, output, {}, timeout=1)
     assert statuses(output) == ["completed", "failed", "pending"]
+
+
+def test_an_executed_notebook_that_cannot_be_saved_is_a_clear_error_and_leaves_nothing_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    notebook = new_notebook(cells=[new_code_cell("print(1)")], metadata={"papermill": {}})
+    manager = HonestManager(notebook, output_path=str(tmp_path / "out.ipynb"), progress_bar=False)
+    manager.save()
+    before, limits = (tmp_path / "out.ipynb").read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot write .*out\.ipynb: File too large\. Hint: "):
+            manager.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "out.ipynb").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
 
 
 CLEANING_UP = """\

@@ -35,6 +35,7 @@ from traitlets.config import Config
 
 from workbench import errors
 from workbench.errors import Interrupted, NotebookFailed, ParameterError, WorkbenchError, nearest
+from workbench.runs.artifacts import mapped_errors, partial_path, remove
 
 ENGINE = "workbench-strict"
 GRACE_SECONDS = 10
@@ -137,18 +138,16 @@ class HonestManager(NotebookExecutionManager):  # type: ignore[misc]
     NOT_RUN = "not_run"
 
     def save(self, **kwargs: Any) -> None:
-        """Write the notebook beside its place and move it there."""
+        """Write the notebook beside its place and move it there; raises StorageError."""
         self.nb: Any = kwargs.get("nb") or self.nb
         target = Path(self.output_path)
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(nbformat.writes(self.nb))  # type: ignore[no-untyped-call]
-            Path(partial).chmod(0o644)
-            Path(partial).replace(target)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        partial = partial_path(target)
+        with mapped_errors(target):
+            try:
+                partial.write_text(nbformat.writes(self.nb), encoding="utf-8")  # type: ignore[no-untyped-call]
+                partial.replace(target)
+            finally:
+                remove(partial)
         self.last_save_time = self.now()
 
     def notebook_complete(self, **kwargs: Any) -> None:

@@ -193,6 +193,29 @@ def test_the_command_groups_thousands_of_invoices_and_names_what_is_wrong(tmp_pa
     assert (found["total_files"], len(found["files"])) == (2_034, 7)
 
 
+def test_all_invoices_of_a_folder_are_one_line_whatever_stands_between_them(tmp_path, capsys):
+    for name in ("enero/1", "enero/a/2", "enero/a/3", "enero/b", "febrero/1", "febrero/4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.xml").write_text(INVOICE.format(name))
+    found = {file.path: file.files for file in inspect(tmp_path / "enero").files}
+    assert found == {"*.xml": 2, "a/*.xml": 2}
+    found = {file.path: file.files for file in inspect(tmp_path / "enero", tmp_path / "febrero").files}
+    assert found == {f"{tmp_path}/enero/*.xml": 2, "a/*.xml": 2, f"{tmp_path}/febrero/*.xml": 2}
+    main(["inspect", str(tmp_path / "febrero")])
+    assert capsys.readouterr().out.startswith("*.xml: 2 rows, 60 columns (2 files)\n")
+    main(["inspect", str(tmp_path / "enero" / "b.xml")])
+    assert capsys.readouterr().out.startswith("b.xml: 1 rows, 60 columns\n")
+
+
+def test_how_many_rows_a_long_file_has_is_told_as_an_estimate_which_a_long_cell_does_not_blow_up(tmp_path, capsys):
+    (tmp_path / "long.csv").write_text("a,b\n" + "1,x\n" * 300_000)
+    main(["inspect", str(tmp_path / "long.csv")])
+    assert capsys.readouterr().out.startswith("long.csv: about 299,999 rows, 2 columns (")
+    (tmp_path / "wide.csv").write_text(f"a,b\n1,x\n2,{'y' * 5_000_000}\n3,z\n")
+    (schema,) = inspect(tmp_path / "wide.csv").files
+    assert (schema.rows, schema.rows_estimated) == (3, None)
+
+
 def test_the_command_refuses_a_folder_without_a_table(tmp_path, capsys):
     assert main(["inspect", str(tmp_path)]) == 1
     assert "holds no file that can be read" in capsys.readouterr().err

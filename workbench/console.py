@@ -369,12 +369,15 @@ def schema(found: dict[str, Any]) -> str:
 def _file_schema(file: dict[str, Any]) -> str:
     if file.get("fault"):
         return f"{file['path']}: {file['fault']}"
-    found = ", ".join(
+    found = [f"{file['files']:,} files"] if file["files"] > 1 else []
+    found += [
         f"{name} {value!r}" if name == "delimiter" else f"{name} {value}"
         for name, value in file["options"].items()
         if value is not None
-    )
-    title = f"{file['path']}: {file['rows']:,} rows, {len(file['columns'])} columns ({found})"
+    ]
+    rows = f"{file['rows']:,}" if file["rows"] is not None else f"about {file['rows_estimated']:,}"
+    how = f" ({', '.join(found)})" if found else ""
+    title = f"{file['path']}: {rows} rows, {len(file['columns'])} columns{how}"
     columns = pd.DataFrame(file["columns"])
     columns["samples"] = columns["samples"].map(lambda values: " | ".join(str(value) for value in values))
     notes = "".join(f"\nnote: {note}" for note in file["notes"])

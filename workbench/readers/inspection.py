@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, Unpack
 
@@ -28,8 +27,9 @@ from workbench.readers.tallies import ColumnSchema
 
 SAMPLE_ROWS = 1_000
 HEAD_BYTES = 1 << 19
-"""Of a text file no more is read; some thousand rows."""
-_VERSION = 1
+"""Of a text file no more is read, unless its rows are longer; some thousand rows."""
+MOST_BYTES = HEAD_BYTES * 64
+_VERSION = 2
 """Goes up when the same file would be described otherwise, so that what was kept is made anew."""
 _BY_LINES = ("csv", "jsonl")
 
@@ -96,18 +96,25 @@ def _again(kept: dict[str, Any]) -> FileSchema:
 
 
 def _units(sources: Iterable[Source]) -> Iterator[_Unit]:
-    for (kind, folder), group in groupby(sources, key=_together):
-        several = tuple(group)
-        if kind is None or len(several) == 1:
-            yield from (_Unit(source.name, (source,)) for source in several)
-        else:
-            yield _Unit(f"{folder}/*.{kind}" if folder != "." else f"*.{kind}", several)
+    """Put all invoices of a folder together; the folder is named as in the place that was asked for, if that tells."""
+    groups = defaultdict[tuple[str, str], list[Source]](list)
+    for source in sources:
+        groups[_together(source)].append(source)
+    folders = {group: {str(PurePosixPath(source.name).parent) for source in groups[group]} for group in groups}
+    times = Counter((pattern, folder) for (pattern, _), inside in folders.items() for folder in inside)
+    for (pattern, place), several in groups.items():
+        folder, *others = folders[pattern, place]
+        named = place if others or times[pattern, folder] > 1 else folder
+        several_name = pattern if named == "." else f"{named}/{pattern}"
+        yield _Unit(several[0].name if len(several) == 1 else several_name, tuple(several))
 
 
-def _together(source: Source) -> tuple[str | None, str]:
-    path = PurePosixPath(source.name)
-    many = SUFFIXES.get(path.suffix.lower()).records is not None
-    return (path.suffix[1:].lower(), str(path.parent)) if many else (None, "")
+def _together(source: Source) -> tuple[str, str]:
+    """Say what a source is described with: an invoice with all those of its folder, a table alone."""
+    suffix = PurePosixPath(source.name).suffix.lower()
+    if SUFFIXES.get(suffix).records is None:
+        return source.name, ""
+    return f"*{suffix}", "/".join((source.path, *source.members)).rpartition("/")[0] or "."
 
 
 def _in_parallel(units: list[_Unit], options: Options, rows: int | None) -> Iterator[_Described]:
@@ -145,8 +152,8 @@ def _describe(unit: _Unit, opener: Opener, options: Options, rows: int | None) -
 @contextmanager
 def _beginning(source: Source, opener: Opener, options: Options, rows: int | None) -> Iterator[tuple[Scan, float]]:
     """Scan a source as far as its first rows need; gives the share of its bytes that was looked at, too."""
-    if rows and source.kind in _BY_LINES and source.size > HEAD_BYTES:
-        head = whole_lines(opener.head(source.path, source.members, HEAD_BYTES))
+    head = _head(source, opener) if rows and source.kind in _BY_LINES else None
+    if head is not None:
         with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
             path = Path(folder) / PurePosixPath(source.name).name
             path.write_bytes(head)
@@ -154,6 +161,20 @@ def _beginning(source: Source, opener: Opener, options: Options, rows: int | Non
     else:
         with opener.on_disk(source.path, source.members) as path:
             yield scan(path, replace(options, limit=rows)), 1.0
+
+
+def _head(source: Source, opener: Opener) -> bytes | None:
+    """Give the first lines of a long file, or null where it is to be read as a whole: it is short, or its lines long.
+
+    A line that is cut off half way would not count in an estimate of the rows, however much of the file it is.
+    """
+    size = HEAD_BYTES
+    while size < source.size and size <= MOST_BYTES:
+        head = whole_lines(opener.head(source.path, source.members, size))
+        if 2 * len(head) > size:
+            return head
+        size *= 8
+    return None
 
 
 def whole_lines(head: bytes) -> bytes:

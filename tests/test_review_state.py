@@ -136,7 +136,7 @@ def test_a_blind_item_shows_nothing_of_the_model_until_it_is_judged(store):
     assert review.search("Ana", "vuelo 0")["items"][0]["category"] is None
     assert review.search("Ana", "vuelo", "Viajes")["total"] == 1
     assert review.next("Beto", Filters(category="Viajes"))["item_id"] == "item-00001"
-    assert review.groups() == []
+    assert review.groups("Ana") == []
     review.decide("Ana", [decision("a", item)])
     assert review.item("Ana", "item-00000")["category"] == "Viajes"
     assert "Viajes" not in json.dumps(review.item("Beto", "item-00000"))
@@ -219,20 +219,34 @@ def test_verdicts_that_came_from_elsewhere_or_went_are_counted_anew(store):
 
 def test_a_group_is_decided_and_taken_back_in_one_step(store):
     review = made_up_review(store, [made_up_item(n, alike="g", position=None) for n in range(5)] + [made_up_item(9)])
-    assert [(group["items"], group["n_rows"]) for group in review.groups()] == [(5, 15)]
+    assert [(group["items"], group["n_rows"]) for group in review.groups("Ana")] == [(5, 15)]
     members = review.members("Ana", alike="g", category="Viajes")
     assert [member["n_rows"] for member in members] == [5, 4, 3, 2, 1]
     step = [decision(f"k{n}", item, "incorrect", "Otros", batch="k0") for n, item in enumerate(members)]
     review.decide("Ana", [decision("one", review.item("Ana", "item-00009"))])
     assert review.decide("Ana", step) == "stored"
     assert review.decide("Ana", step) == "known"
-    assert review.groups() == [] and len(verdicts(store)) == 6
+    assert review.groups("Ana") == [] and len(verdicts(store)) == 6
     assert sorted(review.undo("Ana", "u")) == sorted(member["item_id"] for member in members)
     assert list(verdicts(store)) == ["item-00009"]
     fresh = review.members("Ana", category="Viajes", keyword="vuelo 3")
     stale = [decision("s0", fresh[0], batch="s0"), decision("s1", members[0], batch="s0")]
     assert review.decide("Ana", stale) == "stale"
     assert list(verdicts(store)) == ["item-00009"]
+
+
+def test_a_group_leaves_out_what_this_reviewer_has_decided_already_and_nobody_elses(store):
+    review = made_up_review(store, [made_up_item(n, alike="g", wanted=2) for n in range(5)])
+    before = review.members("Ana", alike="g")
+    for number, verdict in enumerate(("incorrect", "unsure", "skip")):
+        item = review.item("Ana", f"item-{number:05d}")
+        review.decide("Ana", [decision(f"k{number}", item, verdict, "Comida" if number == 0 else None)])
+    assert [item["item_id"][-1] for item in review.members("Ana", alike="g")] == ["4", "3", "2"]
+    assert [item["item_id"][-1] for item in review.members("Ana", keyword="vuelo")] == ["4", "3", "2"]
+    assert [group["items"] for name in ("Ana", "Beto") for group in review.groups(name)] == [3, 5]
+    listed_before = [decision(f"s{n}", item, batch="s0") for n, item in enumerate(before)]
+    assert review.decide("Ana", listed_before) == "stale"
+    assert verdicts(store) == {"item-00000": ("Ana", False)}
 
 
 def test_a_search_tells_what_was_said_but_not_what_others_say_of_an_item_one_is_still_asked_about(store):

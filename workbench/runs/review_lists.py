@@ -50,6 +50,13 @@ MINE = f"{OF_ITEM} AND d.reviewer = :reviewer AND d.undone_by IS NULL"
 OPEN = f"i.open > 0 AND NOT EXISTS (SELECT 1 FROM review_decisions d WHERE {MINE})"
 """Items that this reviewer has not touched yet."""
 
+_JUDGED = f"SELECT 1 FROM validations d WHERE {OF_ITEM} AND d.reviewer = :reviewer"
+UNDECIDED = (
+    f"i.open > 0 AND NOT EXISTS ({_JUDGED})"
+    f" AND NOT EXISTS (SELECT 1 FROM review_decisions d WHERE {MINE} AND d.verdict <> 'skip')"
+)
+"""Items that this reviewer may decide together with others: what they have said of one already stays."""
+
 _DECIDED = f"i.wanted > 0 AND EXISTS (SELECT 1 FROM review_decisions d WHERE {MINE} AND d.verdict IN"
 SHOWN = {
     "open": OPEN,
@@ -161,17 +168,20 @@ class ReviewLists:
             found = self._ask(transaction, asked)[0] | self._ask(transaction, judged, reviewer=reviewer)[0]
         return {name: int(value or 0) for name, value in found.items()}
 
-    def groups(self) -> list[dict[str, Any]]:
-        """List the open items that are nearly the same, most rows first: `alike, category, items, rows, money`."""
+    def groups(self, reviewer: str) -> list[dict[str, Any]]:
+        """List what a reviewer may decide of items that are nearly the same: `alike, category, items, n_rows, money`.
+
+        Most rows come first.
+        """
         sql = (
             "SELECT i.alike AS alike, i.category AS category, COUNT(*) AS items, SUM(i.n_rows) AS n_rows,"
             " SUM(i.money) AS money, MIN(i.item_id) AS item_id FROM review_items i"
-            f" WHERE {OF_REVIEW} AND i.alike <> '' AND i.open > 0 AND i.blind = 0"
+            f" WHERE {OF_REVIEW} AND i.alike <> '' AND i.blind = 0 AND {UNDECIDED}"
             " GROUP BY i.alike, i.category HAVING COUNT(*) > 1"
             f" ORDER BY SUM(i.n_rows) DESC, i.alike LIMIT {MOST_GROUPS}"
         )
         with self._database.read() as transaction:
-            groups = self._ask(transaction, sql)
+            groups = self._ask(transaction, sql, reviewer=reviewer)
             cards = transaction.rows_in_review(self._values, [group.pop("item_id") for group in groups])
             first = {(card["alike"], card["category"]): json.loads(card["card"])["fields"] for card in cards}
         return [
@@ -180,9 +190,9 @@ class ReviewLists:
         ]
 
     def members(self, reviewer: str, *, alike: str = "", category: str = "", keyword: str = "") -> list[dict[str, Any]]:
-        """List the open items of a group: of those that are alike, or of a category with a keyword; most rows first."""
+        """List what a reviewer may decide of a group: alike, or a category with a keyword; most rows first."""
         like, words = _like(keyword)
-        parts = [OF_REVIEW, "i.open > 0", "i.blind = 0", *like]
+        parts = [OF_REVIEW, UNDECIDED, "i.blind = 0", *like]
         parts += ["i.alike = :alike"] if alike else []
         parts += ["i.category = :category"] if category else []
         sql = (

@@ -44,7 +44,7 @@ class ReviewSession:
             "open": lambda m: {"item": decisions.item(reviewer, str(m["item"]))},
             "filter": self._filter,
             "place": self._place,
-            "groups": lambda _: {"groups": decisions.groups()},
+            "groups": lambda _: {"groups": decisions.groups(reviewer)},
             "members": self._members,
             "search": self._search,
             "results": lambda _: {"results": decisions.results()},

@@ -167,6 +167,27 @@ def test_bad_verdicts_are_named_and_the_good_ones_are_kept(loop, project, store)
     assert len(store.validations(run.run_id)) == 3
 
 
+def test_more_verdicts_are_taken_until_the_next_prompt_is_made_from_them(loop, project, store):
+    parameters = load_parameters("run.yaml", ["validate.gold_column=null"])
+    run = loop(parameters, store)
+    items = store.load(run.run_id, "sample", 1)["item_id"]
+
+    def sheet(name, part):
+        (project / name).write_text(json.dumps([{"item_id": item, "is_correct": True} for item in part]))
+        return workflow.with_verdicts(parameters, name)
+
+    workflow.validate(run, sheet("first.json", items[:4]), store, iteration=1)
+    workflow.validate(run, sheet("second.json", items[4:6]), store, iteration=1, more=True)
+    assert len(store.validations(run.run_id, 1)) == len(store.load(run.run_id, "validations", 1)) == 6
+    assert stages.next_step(run, store) == workflow.Step("refine", 1)
+    with pytest.raises(VerdictError, match="No such file"):
+        workflow.validate(run, workflow.with_verdicts(parameters, "third.json"), store, iteration=1, more=True)
+    workflow.refine(run, parameters, store)
+    with pytest.raises(UsageError, match="takes no more verdicts"):
+        workflow.validate(run, sheet("third.json", items[6:8]), store, iteration=1, more=True)
+    assert len(store.validations(run.run_id, 1)) == 6
+
+
 def test_a_prompt_that_nothing_is_learnt_for_stays_and_the_next_iteration_asks_nothing_anew(loop, project, store):
     run = loop(load_parameters("run.yaml", ["refine.max_examples=0", "refine.max_tokens=0"]), store)
     assert run.state == RunState.FINISHED

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from workbench import repeating, stages, workflow
+from workbench import repeating, stages, validation, workflow
 from workbench.errors import Interrupted, VerdictError, WorkbenchError
 from workbench.execution import execute
 from workbench.parameters import Parameters
@@ -109,6 +109,9 @@ def _is_to_do(run: Run, step: stages.Step, store: RunStore, extra: dict[str, Any
     is_done = stages.is_done(run, store, step)
     if not is_done:
         stages.check_step(run, store, step)
+    elif extra.get("verdicts"):
+        validation.check_more(run, store, step.iteration, extra["verdicts"])
+        return True
     again = repeating.Again(extra.get("failed", False), extra.get("forget", ()))
     asked = repeating.asked(run, store, step, again) if again else None
     return bool(asked) if is_done else True

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import metrics, review, sampling
+from workbench.errors import UsageError
 from workbench.measuring import prompt_of, texts_of
 from workbench.parameters import Parameters, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run
@@ -70,6 +71,19 @@ def _categories(store: RunStore, run_id: str, iteration: int) -> pd.Series[str]:
         return pd.Series(dtype="str")
     before: pd.DataFrame = store.load(run_id, "predictions", iteration)
     return before.set_index("item_id")["category"]
+
+
+def check_more(run: Run, store: RunStore, iteration: int, file: str | Path) -> None:
+    """Refuse more verdicts than an iteration was validated with, before anything is touched.
+
+    Raises UsageError where the next prompt is made from those that there are, VerdictError for a file of another kind.
+    """
+    review.read_verdicts(file)
+    if store.has(run.run_id, "refined_prompt", iteration):
+        raise UsageError(
+            f"iteration {iteration} of run {run.run_id!r} takes no more verdicts: the next prompt is made from them.",
+            hint="review the newest iteration; its sheet comes from `workbench export RUN --sample FILE.xlsx`.",
+        )
 
 
 def take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:

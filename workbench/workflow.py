@@ -245,11 +245,23 @@ def _refresh_sample(notes: Notes, predictions: pd.DataFrame) -> None:
 
 
 def validate(
-    run: Run, parameters: Parameters, store: RunStore, *, iteration: int | None = None, show: Show = None
+    run: Run,
+    parameters: Parameters,
+    store: RunStore,
+    *,
+    iteration: int | None = None,
+    show: Show = None,
+    more: bool = False,
 ) -> Run:
-    """Draw the sample, take the verdicts that there are, and measure; without verdicts the run awaits its review."""
+    """Draw the sample, take the verdicts that there are, and measure; without verdicts the run awaits its review.
+
+    `more` verdicts than it was validated with are taken, and all is measured anew; raises UsageError where the next
+    prompt is made from those that there are.
+    """
     step = step_of(run, store, "validate", iteration)
-    return perform(Notes(store, run, step, show), lambda notes: _validate(notes, parameters))
+    if more and parameters.validate_.verdicts:
+        validation.check_more(run, store, step.iteration, parameters.validate_.verdicts)
+    return perform(Notes(store, run, step, show), lambda notes: _validate(notes, parameters), anew=more)
 
 
 def _validate(notes: Notes, parameters: Parameters) -> None:

@@ -94,7 +94,7 @@ def _stage(options: argparse.Namespace) -> None:
         run = workflow.start(parameters, store, run_id=store.get(options.run_id).run_id, resume=True)
     again = {name: value for name in ("failed", "forget") if (value := getattr(options, name, None))}
     iteration = getattr(options, "iteration", None)
-    if again and iteration is None:
+    if iteration is None and (again or getattr(options, "verdicts", None)):
         iteration = store.newest(run.run_id, "predictions")
     step = workflow.step_of(run, store, options.stage, iteration)
     with store.lock(run.run_id):

@@ -316,6 +316,7 @@ def test_a_file_given_back_has_its_own_types_whatever_the_others_hold(folder, lo
     table |= {"Pagado": [True, None, False], "status": ["a", "b", None]}
     pd.DataFrame(table).to_excel(folder / "more" / "e.xlsx", index=False)
     (folder / "more" / "conf.csv").write_text("Concepto,Importe,Fecha,n,Pagado,source_file\nTaxi,n/d,ayer,1.5,5,7\n")
+    (folder / "more" / "d.jsonl").write_text('{"Concepto": "Taxi", "n": 3, "Pagado": true}\n{"Concepto": "Tacos"}\n')
     common = ["ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null", "run.iterations=1"]
     store = open_store()
     run = loop(load_parameters("run.yaml", ["ingest.input=more", *common]), store)
@@ -328,6 +329,12 @@ def test_a_file_given_back_has_its_own_types_whatever_the_others_hold(folder, lo
     other = (folder / "classify" / "conf.csv").read_text("utf-8-sig").splitlines()
     assert other[0].startswith("Concepto,Importe,Fecha,n,Pagado,source_file,category,reason,score,status,")
     assert other[1].startswith("Taxi,n/d,ayer,1.5,5,7,Viajes,")
+    lines = [json.loads(line) for line in (folder / "classify" / "d.jsonl").read_text().splitlines()]
+    assert [(line["n"], line["Pagado"], line["category"]) for line in lines] == [
+        (3, True, "Viajes"),
+        (None, None, "Comida"),
+    ]
+    assert "Importe" not in lines[0]
     rows = pd.read_excel(folder / "ingest" / "e.xlsx", engine="calamine")
     assert list(rows) == ["row_id", "source_file", "source_row", *table, "cleanConcepto", "item_id"]
     assert rows["Fecha"].dtype.kind == "M" and rows["n"].tolist()[:2] == [1, 2]

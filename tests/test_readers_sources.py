@@ -78,6 +78,21 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert names(find_sources(["a/x.csv", "b/x.csv"])) == ["a/x.csv", "b/x.csv"]
     assert names(find_sources(["a", "b"])) == ["a/x.csv", "b/x.csv"]
+    assert names(find_sources(["a", str(tmp_path / "b" / "x.csv")])) == ["a/x.csv", "b/x.csv"]
+
+
+def test_no_more_of_a_path_is_named_than_tells_files_apart(tmp_path):
+    fill(tmp_path, p__a__x_csv=CSV, q__a__x_csv=CSV, q__a__y_csv=CSV)
+    given = [str(tmp_path / "p" / "a" / "x.csv"), str(tmp_path / "q" / "a")]
+    assert names(find_sources(given)) == ["p/a/x.csv", "q/a/x.csv", "y.csv"]
+    with zipfile.ZipFile(tmp_path / "p" / "z.zip", "w") as archive:
+        archive.writestr("x.csv", CSV)
+    (tmp_path / "q" / "z.zip").write_bytes((tmp_path / "p" / "z.zip").read_bytes())
+    given = [str(tmp_path / folder / "z.zip") for folder in "pq"]
+    assert names(find_sources(given)) == ["p/z.zip/x.csv", "q/z.zip/x.csv"]
+    fill(tmp_path / "r", x_csv=CSV)
+    given = [str(tmp_path / each) for each in ("p", "q/a", "r")]
+    assert names(find_sources(given)) == ["a/x.csv", "z.zip/x.csv", "q/a/x.csv", "y.csv", f"{tmp_path.name}/r/x.csv"]
 
 
 def test_files_can_be_left_out_by_name_or_pattern(tmp_path):

@@ -32,12 +32,12 @@ def add(commands: Any) -> None:
         parser.add_argument("run", nargs="?", metavar="RUN", help="run id (default: the newest run)")
     compare.add_argument("iterations", nargs="*", type=int, metavar="A B", help="default: the last two")
     what = export.add_mutually_exclusive_group(required=True)
-    what.add_argument("--to", metavar="FILE", help="a .xlsx, .csv, .parquet or .json file, or a folder")
+    what.add_argument("--to", metavar="FILE", help="a .xlsx, .csv, .parquet, .json or .jsonl file, or a folder")
     what.add_argument(
         "--sample", metavar="FILE.xlsx", help="write the newest sample as a sheet for a reviewer to fill in"
     )
     export.add_argument("--split-by", choices=("source_file",), help="a file per source, below the folder --to")
-    export.add_argument("--suffix", metavar="KIND", help="with --split-by: xlsx, csv, parquet or json for all files")
+    export.add_argument("--suffix", metavar="KIND", help="with --split-by: all as xlsx, csv, parquet, json or jsonl")
     export.add_argument(
         "--stage",
         choices=("ingest", "classify"),

@@ -51,7 +51,8 @@ def records(stream: BinaryIO, name: str) -> list[Values]:
 
 
 def _reason(fault: etree.XMLSyntaxError) -> str:
-    return re.sub(r", line (\d+), column \d+.*", r" in line \1", str(fault).splitlines()[0]).rstrip(".")
+    reason = re.sub(r",? ?(use|try) XML_PARSE_HUGE( option)?", "", str(fault).splitlines()[0])
+    return re.sub(r", line (\d+), column \d+.*", r" in line \1", reason).rstrip(".")
 
 
 def _rows(data: bytes) -> list[Values]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from workbench.errors import plain_text
 from workbench.readers.archives import Member, Opener, members_of
 from workbench.readers.faults import FileFault, border, unsupported
 from workbench.readers.formats import SUFFIXES
@@ -135,9 +136,20 @@ def natural(name: str) -> tuple[tuple[str | int, ...], str]:
 
 
 def _distinctly_named(sources: Sequence[Source]) -> tuple[Source, ...]:
-    """Name the files of different folders that are called the same by their whole path."""
-    times = Counter(source.name for source in sources)
-    return tuple(
-        source if times[source.name] == 1 else replace(source, name="/".join((source.path, *source.members)))
-        for source in sources
-    )
+    """Name the files that are called the same by as much of their paths as tells them apart."""
+    alike = defaultdict[str, list[Source]](list)
+    for source in sources:
+        alike[source.name].append(source)
+    taken = set(alike)
+    names: dict[Source, str] = {}
+    for name, several in alike.items():
+        if len(several) > 1:
+            ways = [PurePosixPath(plain_text("/".join((source.path, *source.members)))).parts for source in several]
+            size = len(PurePosixPath(name).parts)
+            told = {name}
+            while (len(told) < len(ways) or told & taken) and size < max(map(len, ways)):
+                size += 1
+                told = {str(PurePosixPath(*way[-size:])) for way in ways}
+            taken |= told
+            names |= {source: str(PurePosixPath(*way[-size:])) for source, way in zip(several, ways, strict=True)}
+    return tuple(replace(source, name=names.get(source, source.name)) for source in sources)

@@ -18,10 +18,10 @@ Frames = Iterable[pd.DataFrame]
 
 
 def write_table(path: Path, frame: pd.DataFrame | Frames) -> int:
-    """Write a frame, or frames of the same columns, to .xlsx, .csv, .parquet or .json, whole or not at all.
+    """Write a frame, or frames of the same columns, to .xlsx, .csv, .parquet, .json or .jsonl, whole or not at all.
 
     Of several frames one after the other is held. Gives the number of rows. CSV is UTF-8 with the mark by which Excel
-    knows it, a midnight in it stands as its day; JSON is a list of rows, with ISO 8601 times.
+    knows it, a midnight in it stands as its day; JSON is a list of rows, with ISO 8601 times, JSONL a row a line.
     Raises UsageError for another suffix and StorageError where the file cannot be written.
     """
     suffix = path.suffix.lower()
@@ -77,12 +77,21 @@ def _json(path: Path, frames: Frames) -> None:
     with atomic_path(path) as partial, partial.open("wb") as file:
         for frame in frames:
             if len(frame):
-                text = frame.to_json(
-                    orient="records", date_format="iso", force_ascii=False, double_precision=15, indent=1
-                )
-                file.write(before + text[1:-2].encode("utf-8", "replace"))
+                file.write(before + _records(frame, indent=1)[1:-2])
                 before = b","
         file.write(b"[]" if before == b"[" else b"\n]")
+
+
+def _jsonl(path: Path, frames: Frames) -> None:
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        for frame in frames:
+            if len(frame):
+                file.write(_records(frame, lines=True))
+
+
+def _records(frame: pd.DataFrame, **form: Any) -> bytes:
+    text: str = frame.to_json(orient="records", date_format="iso", force_ascii=False, double_precision=15, **form)
+    return text.encode("utf-8", "replace")
 
 
 WRITERS: dict[str, Callable[[Path, Frames], None]] = {
@@ -90,5 +99,6 @@ WRITERS: dict[str, Callable[[Path, Frames], None]] = {
     ".csv": _csv,
     ".parquet": _parquet,
     ".json": _json,
+    ".jsonl": _jsonl,
 }
 """Suffix → how a table of that kind is written."""

@@ -249,6 +249,37 @@ def test_a_group_leaves_out_what_this_reviewer_has_decided_already_and_nobody_el
     assert verdicts(store) == {"item-00000": ("Ana", False)}
 
 
+def test_of_two_who_look_at_the_same_group_the_second_is_told_and_stores_none_twice(store):
+    review = made_up_review(store, [made_up_item(n, alike="g", wanted=1 + (n == 4)) for n in range(5)])
+    steps = {
+        name: [decision(f"{name}{n}", item, batch=f"{name}0") for n, item in enumerate(review.members(name, alike="g"))]
+        for name in ("Ana", "Beto")
+    }
+    assert [review.decide(name, step) for name, step in steps.items()] == ["stored", "stale"]
+    assert set(store.validations("one")["reviewer"]) == {"Ana"}
+    wanted = review.members("Beto", alike="g")
+    assert [item["item_id"] for item in wanted] == ["item-00004"]  # the overlap wants another
+    assert review.decide("Beto", [decision("again", wanted[0])]) == "stored"
+
+
+def test_what_somebody_else_has_settled_meanwhile_is_told_but_may_be_disputed_on_purpose(store):
+    review = made_up_review(store, [made_up_item(0), made_up_item(1), made_up_item(2, wanted=2)])
+    found = {name: review.search(name, "vuelo")["items"] for name in ("Ana", "Beto", "Carla")}
+    settled, other, overlap = ({name: items[n] for name, items in found.items()} for n in (2, 1, 0))
+    mine = review.item("Beto", other["Beto"]["item_id"])
+    for n, each in enumerate((settled, other, overlap)):
+        assert review.decide("Ana", [decision(f"a{n}", each["Ana"])]) == "stored"
+    assert review.decide("Beto", [decision("b0", settled["Beto"])]) == "stale"
+    assert review.decide("Beto", [decision("b1", mine)]) == "stored"  # it was claimed
+    assert review.decide("Beto", [decision("b2", overlap["Beto"], "incorrect", "Comida")]) == "stored"
+    assert review.decide("Carla", [decision("c2", overlap["Carla"])]) == "stored"  # the two differ: a third opinion
+    seen = next(item for item in review.search("Beto", "vuelo 0")["items"])
+    assert seen["verdicts"][0]["reviewer"] == "Ana"
+    assert review.decide("Beto", [decision("b3", seen, "incorrect", "Comida")]) == "stored"
+    opened = review.item("Carla", "item-00001")
+    assert review.decide("Carla", [decision("c1", opened, "incorrect", "Otros")]) == "stored"
+
+
 def test_a_search_tells_what_was_said_but_not_what_others_say_of_an_item_one_is_still_asked_about(store):
     review = made_up_review(store, [made_up_item(n, wanted=2) for n in range(60)])
     item = review.item("Ana", "item-00057")

@@ -24,6 +24,7 @@ from workbench.runs.review_lists import (
     OPEN,
     ORDERS,
     REVISION,
+    SETTLED,
     SHOWN,
     Filters,
     ReviewLists,
@@ -165,7 +166,8 @@ class Decisions(ReviewLists):
         if transaction.rows("review_decisions", run_id=self._values["run_id"], key=decisions[0].key):
             return Outcome.KNOWN
         items = [self._item(transaction, reviewer, each.item_id) for each in decisions]
-        pairs = [(each, item) for each, item in zip(decisions, items, strict=True) if item and item["rev"] == each.rev]
+        both, seat = zip(decisions, items, strict=True), self._seat(transaction, reviewer)
+        pairs = [(each, item) for each, item in both if item and item["rev"] in _revisions(each, seat)]
         if len(pairs) < len(decisions):
             return Outcome.STALE
         for each, item in pairs:
@@ -265,3 +267,9 @@ class Decisions(ReviewLists):
             transaction.delete("validations", **place)
         if item := self._item(transaction, reviewer, row["item_id"]):
             settle(transaction, self._values, item)
+
+
+def _revisions(decision: Decision, seat: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the revisions that a decision may fall on: whoever had claimed an item may say their own of it."""
+    claimed = seat["claimed_until"] and seat["item_id"] == decision.item_id
+    return (decision.rev, decision.rev + SETTLED) if claimed else (decision.rev,)

@@ -66,11 +66,14 @@ SHOWN = {
 }
 """Which items of the sample a reviewer goes through → SQL. Every item has `wanted > 0`; it names the indexes."""
 
+SETTLED = "/settled"
 REVISION = (
     "i.revision || '.' || (SELECT COUNT(*) + COUNT(d.undone_by) FROM review_decisions d"
-    f" WHERE {OF_ITEM} AND d.reviewer = :reviewer) AS rev"
+    f" WHERE {OF_ITEM} AND d.reviewer = :reviewer)"
+    f" || CASE WHEN i.open > 0 OR EXISTS ({_JUDGED}) THEN '' ELSE '{SETTLED}' END AS rev"
 )
-"""Changes when the prediction changes or this reviewer decides or takes back: what is on screen is then stale."""
+"""Changes when the prediction changes, when this reviewer decides or takes back, and when others have given all the
+verdicts that are wanted: what is on screen is then stale."""
 
 OF_REVIEW = "i.run_id = :run_id AND i.iteration = :iteration"
 

@@ -151,6 +151,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_with_a_hint(project, capfd, name):
     arguments, code, words = MISTAKES[name]
+    (project / "runs").mkdir()
     (project / "broken.yaml").write_text("run: {name: x}\ningest: [\n")
     (project / "empty.csv").write_text("")
     (project / "header.csv").write_text("Folio,Concepto,Importe,Estado,Verdad\n")

@@ -99,7 +99,7 @@ def table(frame: pd.DataFrame, width: int | None = None) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None or value != value:
+    if value is None or value is pd.NA or value != value:
         return "–"
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value)
@@ -344,6 +344,9 @@ def _wrapped(sentence: str) -> str:
 
 def search(found: dict[str, Any]) -> str:
     """Lay out a page of what was found."""
+    if found["total_count"] and not found["results"]:
+        items = f"{found['total_count']:,} items"
+        return f"there is no page {found['page']}: {items} were found, and page {found['total_pages']} is the last."
     if not found["results"]:
         return f"nothing found for {found['keyword']!r} in {', '.join(found['searched_fields'])}."
     lines = [

@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
     parameters = _load(options)
     from workbench import console, notebooks, report
 
-    store = open_runs()
+    store = open_runs(make=True)
     observer = console.Observer(options.log_format)
     run = notebooks.run_loop(parameters, store, run_id=options.run_id, resume=options.resume, observe=observer)
     if options.json:
@@ -85,7 +85,7 @@ def _stage(options: argparse.Namespace) -> None:
     parameters = _load(options)
     from workbench import console, notebooks, workflow
 
-    store = open_runs()
+    store = open_runs(make=options.stage == "ingest")
     if options.stage == "ingest":
         run = workflow.start(parameters, store, run_id=options.run_id, resume=True)
     elif options.run_id is None:
@@ -113,7 +113,7 @@ def _estimate(options: argparse.Namespace) -> None:
     parameters = _load(options)
     from workbench import classification, console
 
-    found = classification.estimate_input(parameters, open_runs())
+    found = classification.estimate_input(parameters, open_runs(make=True))
     if options.json:
         console.print_json(found.to_dict())
     else:

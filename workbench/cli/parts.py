@@ -25,10 +25,17 @@ def command(commands: Any, name: str, call: Callable[[argparse.Namespace], None]
     return parser
 
 
-def open_runs() -> RunStore:
-    """Open the runs of this folder."""
+def open_runs(*, make: bool = False) -> RunStore:
+    """Open the runs of this folder; where there are none, raises RunNotFound, unless their folder may be made."""
+    from workbench.errors import RunNotFound
     from workbench.runs import open_store
+    from workbench.settings import runs_folder
 
+    if not make and not runs_folder().is_dir():
+        raise RunNotFound(
+            f"there are no runs here: no folder {runs_folder().absolute()}.",
+            hint="`workbench run PARAMETERS.yaml` makes it; WORKBENCH_RUNS names another one.",
+        )
     return open_store()
 
 

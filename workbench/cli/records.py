@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.parts import command, open_runs, print_frame, run_id_of
+from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.runs import RunStore
@@ -51,13 +53,25 @@ def add(commands: Any) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    from workbench import console
+    from workbench.cli import listed
 
     store = open_runs()
-    for run_id, pinned in ((options.pin, True), (options.unpin, False)):
-        if run_id:
-            store.update_manifest(store.get(run_id).run_id, pinned=pinned)
-    print_frame(store.list(), options, console.table)
+    if options.pin or options.unpin:
+        _pin(options, store)
+        return
+    print_frame(store.list(), options, listed.layout)
+
+
+def _pin(options: argparse.Namespace, store: RunStore) -> None:
+    if options.pin == options.unpin:
+        raise UsageError(f"run {options.pin!r} cannot be pinned and unpinned at once.", hint="choose one of them.")
+    runs = {store.get(run).run_id: pin for run, pin in ((options.pin, True), (options.unpin, False)) if run}
+    for run_id, pinned in runs.items():
+        store.update_manifest(run_id, pinned=pinned)
+        print(f"{run_id} is {'pinned: `clean` keeps it' if pinned else 'not pinned any more'}.", file=sys.stderr)
+    if options.json:
+        listed = store.list()
+        print_frame(listed[listed["run_id"].isin(list(runs))], options, str)
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -340,6 +340,18 @@ def test_a_file_given_back_has_its_own_types_whatever_the_others_hold(folder, lo
     assert rows["Fecha"].dtype.kind == "M" and rows["n"].tolist()[:2] == [1, 2]
 
 
+def test_the_only_file_is_given_back_whatever_its_suffix_says(folder):
+    for name, text in {
+        "solo.json": '{"Concepto": "Taxi", "n": 1}\n{"Concepto": "Tacos"}\n',
+        "t.tsv": "Concepto\tn\nA\t1\n",
+    }.items():
+        (folder / name[:1]).mkdir()
+        (folder / name[:1] / name).write_text(text)
+        store, run, rows, _ = ingest(f"ingest.input={name[:1]}", run_id=name[:1])
+        ((path, number),) = delivery.export_by_source(run, store, folder / "out", stage="ingest", suffix="parquet")
+        assert number == len(rows) and list(pd.read_parquet(path)) == list(rows)
+
+
 def test_types_that_differ_and_columns_that_are_missing_are_told_in_a_line_each(folder):
     for name in ("d", "e"):
         (folder / "in" / f"{name}.csv").write_text(f"Concepto,Importe,{name}1,{name}2,{name}3\nTaxi,s/n,1,2,3\n")

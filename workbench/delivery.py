@@ -135,7 +135,8 @@ class _Own:
                 self._have[key] = found | self._have.get(key, {}) | known
 
     def of(self, source: str, rows: pd.DataFrame) -> pd.DataFrame:
-        have = self._have.get(source) or self._have[self._kind_of_file[source]]
+        of_its_kind = self._have.get(self._kind_of_file[source], dict.fromkeys(self._stored_as, "empty"))
+        have = self._have.get(source, of_its_kind)
         names = self._stored_as
         unwanted: list[str] = []
         if self._answers:  # the source's name and place come first, the answers last

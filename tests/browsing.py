@@ -124,6 +124,8 @@ class Wire(threading.Thread):
     def __init__(self, to):
         super().__init__(daemon=True)
         self._to, self._pairs, self.cut = to, [], False
+        self._flows = threading.Event()
+        self._flows.set()
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = self._door.getsockname()[1]
         self.start()
@@ -138,7 +140,7 @@ class Wire(threading.Thread):
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._pairs += [near, far]
                 for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+                    threading.Thread(target=_carry, args=(one, other, self._flows), daemon=True).start()
 
     def break_now(self):
         self.cut = True
@@ -151,16 +153,25 @@ class Wire(threading.Thread):
     def mend(self):
         self.cut = False
 
+    def hold(self):
+        """Let nothing through, and lose nothing, until `release`."""
+        self._flows.clear()
+
+    def release(self):
+        self._flows.set()
+
     def close(self):
+        self.release()
         self.break_now()
         with contextlib.suppress(OSError):
             self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
 
 
-def _carry(one, other):
+def _carry(one, other, flows):
     with contextlib.suppress(OSError):
         while data := one.recv(65536):
+            flows.wait()
             other.sendall(data)
     for end in (one, other):
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Ines")
 SAMPLE = 40
 
 
@@ -288,3 +288,31 @@ def test_the_focus_is_never_lost_when_a_group_is_stored_or_a_verdict_is_given_in
         by_keyboard.enter("later")
         page.wait_for_selector(f".pager >> text=Página {number} de")
         assert by_keyboard.focus() == ("MAIN" if number == pages else "later")
+
+
+def test_a_text_that_is_typed_while_an_answer_is_on_its_way_decides_nothing(served, visit):
+    wire = Wire(served.port)
+    ines = visit("Ines", through(served.now.links["Ines"], wire.port))
+    keyboard, done = ines.page.keyboard, []
+    ines.page.evaluate(
+        "() => { window.now = Date.now(); Date.now = () => window.now; }"
+    )  # however slow this machine is
+    for begun, decision in (("/indeter", "Enter"), ("n a", "u"), ("", "a")):
+        done.append(ines.item())
+        keyboard.type(begun)
+        if decision == "u":
+            keyboard.press("Escape")
+        wire.hold()
+        keyboard.press(decision)
+        keyboard.type("/mu0a3n")
+        wire.release()
+        ines.until_other(done[-1])
+        keyboard.type("sica asus 1a0a2 fusa")
+        keyboard.press("Enter")
+        assert ines.page.input_value(".ahead") == ines.page.input_value(".note textarea") == ""
+        assert ines.page.get_attribute("#tab-queue", "aria-selected") == "true"
+        assert served.decided("Ines") == done
+        ines.page.evaluate("window.now += 301")
+    done += [ines.press("a"), ines.press("a")]
+    assert served.decided("Ines") == done
+    wire.close()

@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from browsing import CONTRAST, Served, Visitor, reviewed_run, until
+from browsing import CONTRAST, Served, Visitor, Wire, reviewed_run, through, until
 from review_runs import decision
 
 from workbench import reviewing, workflow
@@ -16,7 +16,7 @@ from workbench.widgets.session import NOTE_LENGTH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serves a review")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Julia")
 CATEGORIES = {
     "Viajes": "vuelo", "Alimentación": "tacos", "Uniformes": "playera", "Papelería": "toner", "Limpieza": "cloro",
     "Jardinería": "pasto", "Mensajería": "paquete", "Telefonía": "celular", "Energía": "luz", "Agua": "garrafon",
@@ -153,6 +153,22 @@ def test_twenty_six_categories_are_reached_by_pages_of_numbers_by_letters_withou
     assert list(chosen) == [*expected, "Publicidad"]
 
 
+def test_a_page_of_categories_is_not_turned_while_a_decision_is_on_its_way(served, visit):
+    wire = Wire(served.port)
+    julia = visit("Julia", through(served.now.links["Julia"], wire.port))
+    item = julia.item()
+    wire.hold()
+    julia.page.keyboard.press("s")
+    for key in "03":
+        julia.page.keyboard.press(key)
+    julia.page.click(".pager button")
+    assert julia.page.inner_text(".pager span") == "Página 1 de 3"
+    wire.release()
+    julia.until_other(item)
+    assert served.decided("Julia") == [item]
+    wire.close()
+
+
 def test_everything_can_be_done_by_mouse(served, visit):
     carla = visit("Carla")
     page = carla.page
@@ -233,11 +249,8 @@ def test_every_filter_and_order_shows_what_it_says(served, disputed, visit):
             box.press("Enter")
         else:
             box.select_option(value)
-        until(
-            lambda: (
-                (fito.item() if page.locator("article.item").count() else None) == (expected and expected["item_id"])
-            )
-        )
+        shown = "document.querySelector('article.item')?.dataset.item"
+        until(lambda: page.evaluate(shown) == (expected and expected["item_id"]))
         return page.inner_text("article.item") if expected else ""
 
     page.select_option("[data-key=by-show]", "all")

@@ -2,6 +2,7 @@
 
 const VIEWS = { queue: queueView, groups: groupsView, search: searchView, results: resultsView };
 const VIEW_KEYS = { q: "queue", g: "groups", f: "search", r: "results" };
+const TEXT_KEYS = /^(.|Dead|Process|Enter|Backspace|Arrow.*)$/u, REST = 300;
 
 function makeApp(model) {
   const start = model.get("start");
@@ -75,10 +76,27 @@ function render({ model, el }) {
 
   // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
   const alone = !!document.body.dataset.voila;
+  // Nothing is typed while an answer is on its way; and a text that was begun then, or in a field that is gone since,
+  // does not go on as commands: they count again once the keyboard has rested.
+  let text = { at: 0 };
+  const swallowed = (event, typing) => {
+    const pressed = /^(Enter| )$/.test(event.key) && event.target.tagName === "BUTTON" && !main.contains(event.target);
+    if (pressed || !TEXT_KEYS.test(event.key)) return false;
+    const gone = text.field ? !typing && !text.field.isConnected : true;
+    const lost = app.pending || (gone && Date.now() - text.at < REST);
+    if (!lost) text = typing && event.key !== "Enter" ? { at: Date.now(), field: event.target } : { at: 0 };
+    else if (!event.repeat) text = { at: Date.now() };
+    return lost;
+  };
   const onkey = (event) => {
     if (!alone && !root.contains(event.target)) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
+    if (swallowed(event, typing)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     if (typing) {
       if (event.key === "Escape") { main.focus(); event.preventDefault(); event.stopPropagation(); }  // a search field would be emptied
       return;

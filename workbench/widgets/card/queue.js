@@ -213,6 +213,7 @@ function choices(app) {
         app.t("more_categories"), h("kbd", { "aria-hidden": "true" }, "0"))]);
   }
   function turn() {
+    if (app.pending) return;
     app.page = (app.page + 1) % Math.max(1, Math.ceil(shownCategories(app).length / PER_PAGE));
     fill();
   }

@@ -189,7 +189,7 @@ def test_groups_search_and_results_work_and_html_is_only_text(served, visit):
     page.keyboard.press("Enter")
     page.wait_for_selector(".hit")
     assert page.inner_text(".hit mark").lower() == "visa"
-    page.select_option(".hit select", "Otros")
+    page.select_option(".hit select", "Comida")
     page.click(".hit-actions >> text=Corregir")
     until(lambda: len(served.verdicts("Juan López")) == 1)
     page.wait_for_selector(".hit details:has-text('Historia')")

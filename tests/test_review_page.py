@@ -14,7 +14,7 @@ from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Ines")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Ines", "Kim")
 SAMPLE = 40
 
 
@@ -316,3 +316,34 @@ def test_a_text_that_is_typed_while_an_answer_is_on_its_way_decides_nothing(serv
     done += [ines.press("a"), ines.press("a")]
     assert served.decided("Ines") == done
     wire.close()
+
+
+def test_a_category_chosen_for_a_hit_stays_until_it_is_stored_and_the_proposed_one_is_no_correction(served, visit):
+    page = visit("Kim").page
+    page.keyboard.press("f")
+    page.fill("form[role=search] input", "norte")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit >> nth=2")
+    keys = page.locator(".hit [data-key^='correct/']").evaluate_all("nodes => nodes.map(node => node.dataset.key)")[:3]
+    for key in keys:
+        assert page.locator(f"[data-key='{key}']").is_disabled()
+        page.select_option(f"[data-key='{key.replace('correct', 'to')}']", "Indeterminado")
+    for number, key in enumerate(keys, start=1):
+        page.click(f"[data-key='{key}']")
+        until(lambda number=number: len(served.verdicts("Kim")) == number)
+        page.wait_for_selector(f"[data-key='{key}']:disabled")
+    assert served.verdicts("Kim")["corrected_category"].tolist() == ["Indeterminado"] * 3
+
+
+def test_a_group_keeps_what_was_chosen_for_it_and_is_not_corrected_to_what_is_proposed(served, visit):
+    page = visit("Kim").page
+    page.keyboard.press("g")
+    page.select_option(".filters select", "Viajes")
+    page.click(".filters button")
+    page.wait_for_selector("[data-key=correct]:disabled:has-text('Viajes')")
+    page.select_option(".members .actions select", "Indeterminado")
+    page.locator(".members tbody input").first.uncheck()
+    left = page.locator(".members tbody input:checked").count()
+    page.click("button[lang=en]")
+    page.wait_for_selector(f"[data-key=correct]:enabled:has-text('Correct {left} to Indeterminado')")
+    page.click("button[lang=es]")

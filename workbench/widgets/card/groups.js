@@ -19,6 +19,7 @@ function groupsView(app, main) {
   redraw(main, [h("p", { class: "lead" }, t("groups_lead")), form, h("div", { class: "cols" }, list, members)]);
 
   function look(what) {
+    if (state.what !== what) state.to = state.out = null;
     if (state.what !== what || !members.hasChildNodes()) redraw(members, [h("p", { class: "quiet-text" }, t("loading"))]);
     state.what = what;
     app.wire.send("members", what, (reply) => {
@@ -57,21 +58,24 @@ function groupButton(app, group, look) {
 function groupMembers(app, items, done) {
   const t = app.t;
   if (!items.length) return h("p", {}, t("group_empty"));
-  const boxes = items.map((item) => h("input", { type: "checkbox", key: item.item_id, checked: true, "aria-label": textOf(item), onchange: () => counted() }));
+  const boxes = items.map((item) => h("input", { type: "checkbox", key: item.item_id, checked: !app.groups.out?.includes(item.item_id), "aria-label": textOf(item), onchange: () => counted() }));
   const all = h("input", { type: "checkbox", checked: true, "aria-label": t("all"), onchange: () => { boxes.forEach((box) => { box.checked = all.checked; }); counted(); } });
-  const target = choice(app, items[0].category, app.about.categories.map(({ name }) => [name, name]), { "aria-label": t("correct_to"), onchange: () => counted() });
+  const target = choice(app, app.groups.to ?? items[0].category, app.about.categories.map(({ name }) => [name, name]),
+    { "aria-label": t("correct_to"), onchange: () => { app.groups.to = target.value; counted(); } });
   const preview = h("div", { class: "preview", role: "status" });
   const accept = h("button", { class: "act primary", key: "accept", onclick: () => ask("accept", accept) });
-  const correct = h("button", { class: "act", key: "correct", onclick: () => ask("choose", correct) });
+  const correct = h("button", { class: "act", key: "correct", title: t("choose_another"), onclick: () => ask("choose", correct) });
   const chosen = () => items.filter((_, k) => boxes[k].checked);
 
   function counted() {
     const n = chosen().length;
+    app.groups.out = items.filter((_, k) => !boxes[k].checked).map(({ item_id }) => item_id);
     all.checked = n === items.length;
     all.indeterminate = n > 0 && n < items.length;
     accept.replaceChildren(t("accept_n", { n }));
     correct.replaceChildren(t("correct_n", { n, category: target.value }));
-    accept.disabled = correct.disabled = !n;
+    accept.disabled = !n;
+    correct.disabled = chosen().every(({ category }) => category === target.value);
     redraw(preview, []);
   }
   // What will change, in words and numbers, before anything does.

@@ -2,6 +2,7 @@
 
 function searchView(app, main) {
   const t = app.t, state = (app.found ??= { keyword: "", category: "", page: 1 });
+  app.chosen ??= {};
   const box = h("input", { type: "search", value: state.keyword, placeholder: t("search_hint"), "aria-label": t("keyword") });
   const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("category") });
   const hits = h("div", { class: "hits", tabIndex: -1 });
@@ -34,17 +35,20 @@ function searchView(app, main) {
 
 function hitCard(app, item, words, again) {
   const t = app.t;
-  const target = choice(app, item.category || "", [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])], { key: `to/${item.item_id}`, "aria-label": t("correct_to") });
+  const target = choice(app, app.chosen[item.item_id] ?? (item.category || ""), [["", t("choose")], ...app.about.categories.map(({ name }) => [name, name])],
+    { key: `to/${item.item_id}`, "aria-label": t("correct_to"), onchange: () => { app.chosen[item.item_id] = target.value; counted(); } });
+  const correct = h("button", { class: "act", key: `correct/${item.item_id}`, title: t("choose_another"), onclick: () => say("choose", target.value) }, t("correct"));
+  const counted = () => { correct.disabled = !target.value || target.value === item.category; };
   const say = (verdict, category) => app.wire.keep("decide",
     { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
       if (reply.error) return;
       app.progress = reply.progress;
+      delete app.chosen[item.item_id];
       app.say(t(reply.outcome === "stale" ? "was_stale" : `said_${verdict}`, { category: category || item.category }));
       again();
     });
   const buttons = h("div", { class: "hit-actions" },
-    item.category ? h("button", { class: "act", key: `accept/${item.item_id}`, onclick: () => say("accept", null) }, t("accept")) : null, target,
-    h("button", { class: "act", key: `correct/${item.item_id}`, onclick: () => target.value && say("choose", target.value) }, t("correct")),
+    item.category ? h("button", { class: "act", key: `accept/${item.item_id}`, onclick: () => say("accept", null) }, t("accept")) : null, target, correct,
     h("button", { class: "quiet", key: `open/${item.item_id}`, onclick: () => openItem(app, item.item_id) }, t("open_in_queue")));
   const history = [
     ...(item.said || []).map(([n, category, score]) => h("li", {}, t("history_model", { n, category, score: app.n.score(score) }))),
@@ -52,6 +56,7 @@ function hitCard(app, item, words, again) {
       n: verdict.iteration, reviewer: verdict.reviewer, category: verdict.is_correct ? verdict.category : verdict.corrected_category ?? "?",
     }), verdict.user_notes ? ` — ${verdict.user_notes}` : "")),
   ];
+  counted();
   return h("article", { class: "hit" },
     h("div", {}, Object.values(item.fields).filter(Boolean).map((text) => h("p", { class: "text" }, markPlaces(text, words))),
       h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",

@@ -65,3 +65,43 @@ def test_in_a_pipe_the_list_of_runs_is_whole(many, monkeypatch):
     assert all(name in text for name in many.columns)
     assert str(many["updated_at"].iloc[0]) in text
     assert listed.layout(pd.DataFrame(many.iloc[:0])).startswith("run_id")
+
+
+def test_an_iteration_alone_is_compared_with_nothing(ran, capsys):
+    ran("run.iterations=1")
+    assert main(["compare", "one"]) == 2
+    told = capsys.readouterr().err
+    assert "has one classified iteration; there is nothing to compare" in told and "--iterations 2" in told
+
+
+def test_a_kind_of_split_files_without_a_split_is_refused(ran, capsys):
+    ran()
+    assert main(["export", "one", "--to", "rows.xlsx", "--suffix", "csv"]) == 2
+    assert "--suffix says of what kind the files of --split-by" in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_told_with_the_command_that_looks_for_damage(ran, capsys):
+    run, store = ran()
+    rows = store.path("one", "rows")
+    content = bytearray(rows.read_bytes())
+    content[8:200] = bytes(192)
+    rows.write_bytes(content)
+    (run.folder / "iteration_002" / "metrics.json").write_text("{")
+    assert main(["export", "one", "--stage", "ingest", "--to", "rows.csv"]) == 1
+    assert "rows.parquet" in (told := capsys.readouterr().err) and "workbench show RUN --verify" in told
+    assert main(["compare", "one"]) == 1
+    assert "metrics.json" in (told := capsys.readouterr().err) and "workbench show RUN --verify" in told
+
+
+def test_a_folder_or_a_missing_file_in_place_of_one_is_told_with_the_files_that_are_there(ran, project, capsys):
+    _, store = ran("validate.gold_column=null")
+    before = store.manifest("one")
+    (project / "mix").mkdir()
+    (project / "mix" / "a.yaml").write_text("run: {}\n")
+    assert main(["run", "mix"]) == 2
+    assert "mix is a folder, not a file. Hint: in mix: there is a.yaml." in capsys.readouterr().err
+    (project / "revised.xlsx").write_text("")
+    no_gold = ("--set", "validate.gold_column=null")
+    assert main(["validate", "run.yaml", "--run-id", "one", "--from", "revisd.xlsx", *no_gold]) == 1
+    assert "no file revisd.xlsx (--from). Hint: in .: did you mean 'revised.xlsx'?" in capsys.readouterr().err
+    assert store.manifest("one") == before

@@ -30,12 +30,20 @@ def read_text(path: Path, error: type[UsageError]) -> str:
     try:
         return find_file(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        siblings = sorted(other.name for other in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
-        raise error(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, siblings)}") from None
+        raise error(f"there is no file {path}.", hint=nearest_file(path)) from None
+    except IsADirectoryError:
+        names = sorted(other.name for other in find_file(path).glob("*.y*ml"))
+        raise error(f"{path} is a folder, not a file.", hint=f"in {path}: {nearest('', names)}") from None
     except UnicodeDecodeError:
         raise error(f"{path} is not a UTF-8 text file.", hint="a YAML or text file is wanted here.") from None
     except OSError as fault:
         raise error(f"cannot read {path}: {fault.strerror}.") from None
+
+
+def nearest_file(path: Path) -> str:
+    """Word a hint that names the files of that kind which are there, where one is missing."""
+    names = sorted(other.name for other in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+    return f"in {path.parent}: {nearest(path.name, names)}"
 
 
 def parse_yaml(text: str, name: str, error: type[UsageError]) -> tuple[dict[str, Any], Places]:

@@ -149,12 +149,18 @@ def _note_history(notes: Notes, prompt: llm.Prompt, measured: dict[str, Any]) ->
 def compare(run: Run, store: RunStore, first: int | None = None, second: int | None = None) -> dict[str, Any]:
     """Compare two iterations of a run, the last two by default; raises UsageError where there are not two."""
     newest = store.newest(run.run_id, "predictions") or 0
+    if newest < 2:
+        raise UsageError(
+            f"run {run.run_id!r} has {'one classified iteration' if newest else 'no classified iteration yet'}; "
+            "there is nothing to compare.",
+            hint="a second one comes with run.iterations of 2 or more: `workbench run … --resume --iterations 2`.",
+        )
     second = second or newest
     first = first or second - 1
     if not 1 <= first < second <= newest:
         raise UsageError(
             f"run {run.run_id!r} has {newest} classified iterations; {first} and {second} cannot be compared.",
-            hint="name two of them, the earlier first." if newest > 1 else "classify a second iteration first.",
+            hint="name two of them, the earlier first.",
         )
     before, after = (store.load(run.run_id, "metrics", iteration) for iteration in (first, second))
     sides = [_side(run, store, iteration) for iteration in (first, second)]

@@ -25,6 +25,7 @@ from workbench import (
     tracking,
     validation,
 )
+from workbench.documents import nearest_file
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
@@ -70,7 +71,7 @@ def check(parameters: Parameters) -> None:
         raise ParameterError("validate.weight_by is 'amount', but there is no ingest.amount_column.")
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
-        raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint="check the path.")
+        raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint=nearest_file(Path(verdicts)))
 
 
 def _check_input(options: IngestSection) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.parts import command, open_runs
-from workbench.errors import UsageError
+from workbench.errors import ReadError, UsageError
 
 if TYPE_CHECKING:
     from workbench.parameters import Parameters
@@ -85,6 +85,8 @@ def _stage(options: argparse.Namespace) -> None:
     parameters = _load(options)
     from workbench import console, notebooks, workflow
 
+    verdicts = getattr(options, "verdicts", None)
+    _check_there(verdicts)
     store = open_runs(make=options.stage == "ingest")
     if options.stage == "ingest":
         run = workflow.start(parameters, store, run_id=options.run_id, resume=True)
@@ -98,7 +100,7 @@ def _stage(options: argparse.Namespace) -> None:
         iteration = store.newest(run.run_id, "predictions")
     step = workflow.step_of(run, store, options.stage, iteration)
     with store.lock(run.run_id):
-        extra = again | ({"verdicts": options.verdicts} if getattr(options, "verdicts", None) else {})
+        extra = again | ({"verdicts": verdicts} if verdicts else {})
         run = notebooks.run_stage(run, step, store, observe=console.Observer(options.log_format), extra=extra)
     facts = store.facts(run.run_id, step.stage, step.iteration)
     if options.json:
@@ -107,6 +109,17 @@ def _stage(options: argparse.Namespace) -> None:
         print(workflow.review_advice(run, store, step.iteration))
     else:
         print(console.facts(f"{run.run_id}: {step.stage}", facts))
+
+
+def _check_there(file: str | None) -> None:
+    """Raise ReadError, with the names of the files that are there, where a file of verdicts is not."""
+    from pathlib import Path
+
+    from workbench.documents import nearest_file
+    from workbench.settings import find_file
+
+    if file and not find_file(file).is_file():
+        raise ReadError(f"there is no file {file} (--from).", hint=nearest_file(Path(file)))
 
 
 def _estimate(options: argparse.Namespace) -> None:

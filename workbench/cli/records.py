@@ -136,6 +136,11 @@ def _search(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from workbench import delivery, workflow
 
+    if options.suffix and not options.split_by:
+        raise UsageError(
+            "--suffix says of what kind the files of --split-by source_file are.",
+            hint="name the kind of a single file by --to, such as --to rows.csv.",
+        )
     store = open_runs()
     run = store.get(run_id_of(options, store))
     if options.sample:

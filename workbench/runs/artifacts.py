@@ -44,10 +44,16 @@ _HINTS = {
 }
 
 
+DAMAGED = "it was cut off or changed: `workbench show RUN --verify` says what of a run is damaged, and what to do."
+
+
 def storage_error(path: Path, error: OSError, verb: str = "write") -> StorageError:
     """Word what the operating system says about a file, with what to do about it."""
     reason = error.strerror or str(error)
-    return StorageError(f"cannot {verb} {path}: {reason}.", hint=_HINTS.get(error.errno or 0))
+    is_damaged = verb == "read" and error.errno is None  # the system has nothing to say of it: the content is wrong
+    return StorageError(
+        f"cannot {verb} {path}: {reason}.", hint=DAMAGED if is_damaged else _HINTS.get(error.errno or 0)
+    )
 
 
 @contextmanager
@@ -212,7 +218,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
-        raise StorageError(f"{path} is not valid JSON: {error}.", hint="it was changed by hand or cut off.") from None
+        raise StorageError(f"{path} is not valid JSON: {error}.", hint=DAMAGED) from None
 
 
 def read_text(path: Path) -> str:
@@ -222,4 +228,4 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        raise StorageError(f"{path} is not UTF-8 text.", hint="it was changed by hand.") from None
+        raise StorageError(f"{path} is not UTF-8 text.", hint=DAMAGED) from None

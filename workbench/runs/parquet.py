@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.errors import StorageError
-from workbench.runs.artifacts import atomic_path, commit, mapped_errors, partial_path, remove, to_json
+from workbench.runs.artifacts import DAMAGED, atomic_path, commit, mapped_errors, partial_path, remove, to_json
 
 BATCH_ROWS = 65_536
 MAX_WAITING = 2
@@ -67,7 +67,8 @@ def mapped_arrow(path: Path, verb: str = "write") -> Iterator[None]:
         with mapped_errors(path, verb):
             yield
     except pa.ArrowException as error:
-        raise StorageError(f"cannot {verb} {path}: {str(error).splitlines()[0].rstrip('.')}.") from None
+        reason, hint = str(error).splitlines()[0].rstrip("."), DAMAGED if verb == "read" else None
+        raise StorageError(f"cannot {verb} {path}: {reason}.", hint=hint) from None
 
 
 def to_table(frame: pd.DataFrame, path: Path) -> Any:

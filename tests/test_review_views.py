@@ -16,13 +16,13 @@ from workbench.widgets.session import NOTE_LENGTH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serves a review")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Julia")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Julia", "Olga")
 CATEGORIES = {
     "Viajes": "vuelo", "Alimentación": "tacos", "Uniformes": "playera", "Papelería": "toner", "Limpieza": "cloro",
     "Jardinería": "pasto", "Mensajería": "paquete", "Telefonía": "celular", "Energía": "luz", "Agua": "garrafon",
     "Renta": "bodega", "Seguros": "poliza", "Capacitación": "curso", "Publicidad": "lona", "Eventos": "carpa",
-    "Música": "banda", "Fotografía": "retrato", "Imprenta": "folleto", "Mobiliario": "silla", "Cómputo": "laptop",
-    "Óptica": "lentes", "Farmacia": "gasa", "Ferretería": "clavo", "Vehículos": "llanta",
+    "Música": "banda", "Fotografía": "retrato", "Taller de imprenta": "folleto", "Mobiliario": "silla",
+    "Cómputo": "laptop", "Óptica": "lentes", "Farmacia": "gasa", "Ferretería": "clavo", "Vehículos": "llanta",
 }  # fmt: skip
 PLACES = ("norte", "sur", "centro", "bajio", "golfo")
 SIZES = ((1280, 720), (1024, 768), (768, 1024))
@@ -30,7 +30,11 @@ SIZES = ((1280, 720), (1024, 768), (768, 1024))
 
 def write_project(folder):
     """120 texts in two columns, each on one to four rows of other days and vendors; 26 categories."""
-    categories = [f"  - {{name: {name}, description: gastos, keywords: [{word}]}}" for name, word in CATEGORIES.items()]
+    described = {"Viajes": "renta de autos"}
+    categories = [
+        f"  - {{name: {name}, description: {described.get(name, 'gastos')}, keywords: [{word}]}}"
+        for name, word in CATEGORIES.items()
+    ]
     categories += ["  - {name: Otros, description: lo demás}", "  - {name: Indeterminado, description: ilegible}"]
     prompt = "name: many\nrole: You sort expenses.\ntask: Give every expense one category.\ncategories:\n"
     (folder / "prompt.yaml").write_text(prompt + "\n".join(categories), encoding="utf-8")
@@ -167,6 +171,23 @@ def test_a_page_of_categories_is_not_turned_while_a_decision_is_on_its_way(serve
     julia.until_other(item)
     assert served.decided("Julia") == [item]
     wire.close()
+
+
+def test_what_is_typed_in_full_comes_before_what_begins_with_it_contains_it_or_is_described_by_it(served, visit):
+    olga = visit("Olga")
+    page, item = olga.page, olga.item()
+    for typed, names in (
+        ("m", ["Mensajería", "Música", "Mobiliario", "Alimentación", "Uniformes"]),
+        ("imp", ["Taller de imprenta", "Limpieza"]),
+        ("RENTÁ", ["Renta", "Taller de imprenta", "Viajes"]),
+    ):
+        page.fill(".ahead", typed)
+        shown = [name.split("\n")[-1] for name in page.locator(".category").all_inner_texts()]
+        assert shown[:5] == names
+    page.keyboard.press("Enter")
+    olga.until_other(item)
+    said = served.verdicts("Olga").set_index("item_id").loc[item]
+    assert (said["category"] if said["is_correct"] else said["corrected_category"]) == "Renta"
 
 
 def test_everything_can_be_done_by_mouse(served, visit):

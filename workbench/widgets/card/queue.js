@@ -2,10 +2,17 @@
 
 const PER_PAGE = 9;
 
+// The categories that match what is typed, the best first: the name itself, how it begins, how a word of it begins, what
+// is in it, and last what is in its description.
 function shownCategories(app) {
   const typed = fold(app.typed.trim());
-  return app.about.categories.filter(({ name, description }) =>
-    !typed || fold(name).includes(typed) || (typed.length > 3 && fold(description).includes(typed)));
+  if (!typed) return app.about.categories;
+  const rank = ({ name, description }) => {
+    const folded = fold(name), words = ` ${folded.replace(/[^\p{L}\p{N}]+/gu, " ")}`;
+    const fits = [folded === typed, folded.startsWith(typed), words.includes(` ${typed}`), folded.includes(typed), typed.length > 3 && fold(description).includes(typed)];
+    return fits.indexOf(true);
+  };
+  return app.about.categories.filter((one) => rank(one) >= 0).sort((one, other) => rank(one) - rank(other));
 }
 
 // Sends again what an earlier page could not: the same keys, so nothing counts twice.

@@ -190,6 +190,18 @@ def test_what_is_typed_in_full_comes_before_what_begins_with_it_contains_it_or_i
     assert (said["category"] if said["is_correct"] else said["corrected_category"]) == "Renta"
 
 
+def test_enter_in_an_empty_field_of_categories_decides_nothing(served, visit):
+    olga = visit("Olga")
+    item, decided = olga.item(), served.decided("Olga")
+    olga.page.keyboard.press("/")
+    olga.page.keyboard.type(" ")
+    olga.page.keyboard.press("Enter")
+    assert olga.page.get_attribute(".view", "aria-busy") != "true"
+    olga.page.keyboard.press("Escape")
+    assert olga.press("u") == item
+    assert served.decided("Olga") == [*decided, item]
+
+
 def test_everything_can_be_done_by_mouse(served, visit):
     carla = visit("Carla")
     page = carla.page

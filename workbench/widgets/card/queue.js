@@ -204,7 +204,7 @@ function choices(app) {
     oninput: (event) => { app.typed = event.target.value; app.page = 0; fill(); },
     onkeydown: (event) => {
       const found = shownCategories(app);
-      if (event.key === "Enter" && found.length) decide(app, "choose", found[0].name);
+      if (event.key === "Enter" && app.typed.trim() && found.length) decide(app, "choose", found[0].name);
     },
   });
   function fill() {

@@ -347,3 +347,28 @@ def test_a_group_keeps_what_was_chosen_for_it_and_is_not_corrected_to_what_is_pr
     page.click("button[lang=en]")
     page.wait_for_selector(f"[data-key=correct]:enabled:has-text('Correct {left} to Indeterminado')")
     page.click("button[lang=es]")
+
+
+def test_a_hit_takes_one_decision_while_its_answer_is_on_its_way(served, visit):
+    wire = Wire(served.port)
+    kim = visit("Kim", through(served.now.links["Kim"], wire.port))
+    page, decided = kim.page, len(served.decided("Kim"))
+    page.keyboard.press("f")
+    page.fill("form[role=search] input", "taxi")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit >> nth=1")
+    for number, release in ((0, lambda: None), (1, wire.release)):
+        hit = page.locator(".hit").nth(number)
+        if number:
+            wire.hold()
+        hit.locator("text=Aceptar").dblclick()
+        if number:
+            assert hit.get_attribute("aria-busy") == "true"
+            hit.locator("select").select_option("Indeterminado")
+            hit.locator("[data-key^=correct]").click()
+        release()
+        page.wait_for_selector(f".hit:not([aria-busy]):has-text('Historia') >> nth={number}")
+        page.wait_for_timeout(300)
+        assert "Aceptado" in kim.told()
+        assert len(served.decided("Kim")) == decided + number + 1
+    wire.close()

@@ -3,6 +3,7 @@
 function searchView(app, main) {
   const t = app.t, state = (app.found ??= { keyword: "", category: "", page: 1 });
   app.chosen ??= {};
+  app.sent ??= {};
   const box = h("input", { type: "search", value: state.keyword, placeholder: t("search_hint"), "aria-label": t("keyword") });
   const category = choice(app, state.category, [["", t("any")], ...app.about.categories.map(({ name }) => [name, name])], { "aria-label": t("category") });
   const hits = h("div", { class: "hits", tabIndex: -1 });
@@ -39,16 +40,24 @@ function hitCard(app, item, words, again) {
     { key: `to/${item.item_id}`, "aria-label": t("correct_to"), onchange: () => { app.chosen[item.item_id] = target.value; counted(); } });
   const correct = h("button", { class: "act", key: `correct/${item.item_id}`, title: t("choose_another"), onclick: () => say("choose", target.value) }, t("correct"));
   const counted = () => { correct.disabled = !target.value || target.value === item.category; };
-  const say = (verdict, category) => app.wire.keep("decide",
-    { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
-      if (reply.error) return;
+  // While the answer is on its way, and until the item is drawn as it is then, nothing more is said of it.
+  const say = (verdict, category) => {
+    if (app.sent[item.item_id] === item.rev) return;
+    app.sent[item.item_id] = item.rev;
+    node.setAttribute("aria-busy", "true");
+    app.wire.keep("decide", { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
+      if (reply.error) {
+        delete app.sent[item.item_id];
+        return again();
+      }
       app.progress = reply.progress;
       delete app.chosen[item.item_id];
       app.say(t(reply.outcome === "stale" ? "was_stale" : `said_${verdict}`, { category: category || item.category }));
       again();
     });
+  };
   const buttons = h("div", { class: "hit-actions" },
-    item.category ? h("button", { class: "act", key: `accept/${item.item_id}`, onclick: () => say("accept", null) }, t("accept")) : null, target, correct,
+    item.category ? h("button", { class: "act", key: `accept/${item.item_id}`, onclick: (event) => event.detail < 2 && say("accept", null) }, t("accept")) : null, target, correct,
     h("button", { class: "quiet", key: `open/${item.item_id}`, onclick: () => openItem(app, item.item_id) }, t("open_in_queue")));
   const history = [
     ...(item.said || []).map(([n, category, score]) => h("li", {}, t("history_model", { n, category, score: app.n.score(score) }))),
@@ -57,13 +66,14 @@ function hitCard(app, item, words, again) {
     }), verdict.user_notes ? ` — ${verdict.user_notes}` : "")),
   ];
   counted();
-  return h("article", { class: "hit" },
+  const node = h("article", { class: "hit", "aria-busy": app.sent[item.item_id] === item.rev ? "true" : null },
     h("div", {}, Object.values(item.fields).filter(Boolean).map((text) => h("p", { class: "text" }, markPlaces(text, words))),
       h("p", { class: "about" }, h("strong", {}, item.category || t("hidden")), " ", item.category ? scorePill(app, item.score) : "",
         ` ${count(app, "n_rows", item.n_rows)}${item.asked ? ` · ${t("in_sample")}` : ""}`),
       item.reason ? h("p", { class: "reason" }, reasonOf(app, item)) : null,
       history.length ? h("details", {}, h("summary", { key: `history/${item.item_id}` }, t("history", { n: history.length })), h("ul", {}, history)) : null),
     buttons);
+  return node;
 }
 
 function openItem(app, item) {

@@ -16,7 +16,7 @@ from workbench.widgets.session import NOTE_LENGTH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="serves a review")
 
-NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Julia", "Olga")
+NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Julia", "Olga", "Lea")
 CATEGORIES = {
     "Viajes": "vuelo", "Alimentación": "tacos", "Uniformes": "playera", "Papelería": "toner", "Limpieza": "cloro",
     "Jardinería": "pasto", "Mensajería": "paquete", "Telefonía": "celular", "Energía": "luz", "Agua": "garrafon",
@@ -353,6 +353,37 @@ def test_a_note_of_thousands_of_letters_is_kept_whole_and_a_full_one_says_so(ser
     hugo.page.keyboard.insert_text("x" * (NOTE_LENGTH + 5))
     assert len(hugo.page.input_value(".note textarea")) == NOTE_LENGTH
     assert "La nota está llena: 10,000 letras." in hugo.told()
+
+
+def test_a_note_is_kept_until_it_is_stored_whatever_comes_between(served, visit):
+    wire = Wire(served.port)
+    lea = visit("Lea", through(served.now.links["Lea"], wire.port))
+    page, note = lea.page, ".note textarea"
+    lea.press("a")
+    item = lea.item()
+    page.fill(note, "para después")
+    page.keyboard.press("Escape")
+    lea.press("b")
+    assert page.input_value(note) == ""
+    lea.press("ArrowRight")
+    assert (lea.item(), page.input_value(note)) == (item, "para después")
+    wire.hold()
+    page.fill(note, "sin conexión")
+    page.wait_for_timeout(400)
+    wire.break_now()
+    wire.release()
+    wire.mend()
+    page.reload()
+    page.wait_for_selector("article.item")
+    assert (lea.item(), page.input_value(note)) == (item, "sin conexión")
+    page.keyboard.press("Escape")
+    lea.press("3")
+    said = served.verdicts("Lea").set_index("item_id")
+    assert said.loc[item, "user_notes"] == "sin conexión"
+    assert page.evaluate("Object.keys(localStorage).filter((name) => name.includes('note'))") == []
+    lea.press("b")
+    assert page.input_value(note) == "sin conexión"
+    wire.close()
 
 
 def test_every_view_can_be_read_at_every_size_in_both_languages_light_and_dark(served, visit):

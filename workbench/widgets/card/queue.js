@@ -181,7 +181,7 @@ function verdictOf(app, item) {
 }
 
 function noteBox(app, item) {
-  const text = app.note.item === item.item_id ? app.note.text : item.mine?.user_notes || "";
+  const text = app.wire.noteOf(item.item_id) ?? (app.note.item === item.item_id ? app.note.text : item.mine?.user_notes || "");
   app.note = { item: item.item_id, text };
   let timer = null;
   return h("label", { class: "note" }, h("span", {}, app.t("note"), h("kbd", { "aria-hidden": "true" }, "N")),
@@ -189,6 +189,7 @@ function noteBox(app, item) {
       rows: 2, value: text, maxLength: app.noteLength, key: `note/${item.item_id}`, "aria-keyshortcuts": "n",
       oninput: (event) => {
         app.note = { item: item.item_id, text: event.target.value };
+        app.wire.keepNote(item.item_id, app.note.text);
         if (event.target.textLength === app.noteLength) app.say(app.t("note_full", { n: app.n.whole(app.noteLength) }));
         clearTimeout(timer);
         timer = setTimeout(() => app.wire.send("place", { place: { note: app.note } }), 300);

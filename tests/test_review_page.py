@@ -372,3 +372,14 @@ def test_a_hit_takes_one_decision_while_its_answer_is_on_its_way(served, visit):
         assert "Aceptado" in kim.told()
         assert len(served.decided("Kim")) == decided + number + 1
     wire.close()
+
+
+def test_decisions_that_wait_for_a_connection_are_counted_in_words(served, visit):
+    wire = Wire(served.port)
+    page = visit("Kim", through(served.now.links["Kim"], wire.port)).page
+    wire.hold()
+    for n in range(4):
+        page.evaluate("name => localStorage.setItem(name, '')", f"workbench-review/one/1/Kim/{n}")
+    page.evaluate("() => { const now = Date.now() + 60000; Date.now = () => now; }")
+    page.wait_for_selector(".offline >> text=4 decisiones esperan en este navegador")
+    wire.close()

@@ -240,7 +240,7 @@ def test_the_last_ten_are_taken_back_one_by_one_also_after_a_reload(served, visi
         dora.page.keyboard.press("z")
         until(lambda item=item: dora.item() == item)
     dora.page.keyboard.press("z")
-    until(lambda: "nada que deshacer" in dora.told())
+    until(lambda: "últimos diez pasos" in dora.told())
     assert sorted(served.verdicts("Dora")["item_id"]) == sorted(done[:2])
 
 

@@ -57,7 +57,7 @@ function render({ model, el }) {
     if (good === offline.hidden) return;
     if (good) return hide(offline);
     offline.hidden = false;
-    const words = app.t(unsent ? "offline_unsent" : "offline_saved", { n: unsent });
+    const words = unsent ? count(app, "offline_unsent", unsent) : app.t("offline_saved");
     redraw(offline, [h("strong", {}, app.t("offline")), ` ${words} `,
       h("button", { class: "reload", key: "reload", onclick: () => location.reload() }, app.t("reload"))]);
   };

@@ -61,7 +61,7 @@ function undo(app) {
   app.busy({ undo: true });
   app.wire.send("undo", {}, (reply) => {
     queueShow(app, reply);
-    if (!reply.error) app.say(reply.undone ? app.t("undone", { n: reply.undone }) : app.t("nothing_to_undo"), reply.item && aloud(app));
+    if (!reply.error) app.say(app.t(reply.undone ? "undone" : app.progress.mine ? "only_ten" : "nothing_to_undo", { n: reply.undone }), reply.item && aloud(app));
     app.drawn.again?.();
   });
 }

@@ -1,5 +1,6 @@
 """`workbench review` as a person ends it: Ctrl+C, a kill, and without what it needs."""
 
+import asyncio
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ from browsing import Served, Visitor, reviewed_run, until, write_project
 from conftest import PROMPT
 
 from workbench.runs import open_store
+from workbench.widgets.kernels import REFILL_SECONDS, UNVISITED, ReadyKernels
+from workbench.widgets.links import link, secret_of
 from workbench.widgets.server import FULL, KERNELS_PER_REVIEWER
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
@@ -90,23 +93,45 @@ def test_without_voila_the_extra_is_named_and_nothing_starts(begin):
     assert "Traceback" not in done.stderr
 
 
-def test_there_is_room_for_so_many_sessions_and_the_next_is_turned_away(tmp_path, monkeypatch):
+def test_one_reviewer_has_room_for_so_many_sessions_takes_nobodys_and_is_never_locked_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WORKBENCH_DATABASE_URL", raising=False)
     write_project(tmp_path, PROMPT, sample=10)
     run, store = reviewed_run(tmp_path)
     with store:
         served = Served(run, store, ["Ana"])
-        link = served.now.links["Ana"]
-        for _ in range(2 * KERNELS_PER_REVIEWER):
-            with urllib.request.urlopen(link, timeout=60) as page:
-                assert page.status == 200
-        before = len(served.kernels())
+        home, secret = f"http://127.0.0.1:{served.port}", secret_of(store.folder)
+        for name in ("Ana", "Beto"):  # who has a link of an earlier review gets in too
+            for _ in range(2 * KERNELS_PER_REVIEWER + 1):
+                with urllib.request.urlopen(link(home, secret, "one/1", name), timeout=60) as page:
+                    assert page.status == 200
+                assert len(served.kernels()) <= 2 * KERNELS_PER_REVIEWER + 1  # the one that is always ready
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(link, timeout=60)
+            urllib.request.urlopen(link(home, secret, "one/1", "Carla"), timeout=60)
         assert (refused.value.code, refused.value.read().decode()) == (503, FULL)
-        assert len(served.kernels()) <= before + 1  # the one that is always ready
         served.stop()
+
+
+def test_a_kernel_whose_page_never_comes_ends_and_of_too_many_the_oldest_without_one_goes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def work():
+        kernels = ReadyKernels(cull_idle_timeout=900)
+        kernels.visitor.set("Ana")
+        first, second, *others = [await kernels.start_kernel() for _ in range(KERNELS_PER_REVIEWER)]
+        kernels.notify_connect(first)
+        newest = await kernels.start_kernel()
+        assert {first, *others, newest} <= set(kernels.list_kernel_ids()) and second not in kernels
+        kernels.get_kernel(first).last_activity -= 2 * UNVISITED
+        kernels.get_kernel(newest).last_activity -= 2 * UNVISITED
+        await kernels.cull_kernels()
+        assert first in kernels and set(others) <= set(kernels.list_kernel_ids()) and newest not in kernels
+        await asyncio.sleep(2 * REFILL_SECONDS)
+        await kernels._next
+        for each in kernels.list_kernel_ids():
+            await kernels.shutdown_kernel(each, now=True)
+
+    asyncio.run(work())
 
 
 def test_a_relative_database_file_is_the_same_one_for_the_reviewers_kernels(tmp_path, browser, monkeypatch):

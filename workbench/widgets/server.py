@@ -20,7 +20,10 @@ from workbench.settings import load_quickly
 from workbench.widgets.links import reviewer_of, secret_of
 
 KERNELS_PER_REVIEWER = 4
+"""One more ends the reviewer's oldest."""
 CULL_SECONDS = 900
+LOOK_SECONDS = 10
+"""How often the kernels that nobody uses are looked for."""
 READY = "ready"
 
 REFUSED = (
@@ -53,6 +56,8 @@ def serve(order: dict[str, Any]) -> None:
     config.Voila.ip, config.Voila.port, config.Voila.port_retries = order["ip"], order["port"], order["other_ports"]
     config.Voila.tornado_settings = {"headers": HEADERS}
     config.VoilaConfiguration.multi_kernel_manager_class = "workbench.widgets.kernels.ReadyKernels"
+    config.ReadyKernels.most = max(2, order["reviewers"]) * KERNELS_PER_REVIEWER
+    config.MappingKernelManager.cull_interval = LOOK_SECONDS
     config.VoilaConfiguration.extension_allowlist = []
     config.VoilaConfiguration.file_allowlist, config.VoilaConfiguration.file_denylist = [], [".*"]
     config.VoilaConfiguration.show_tracebacks = False
@@ -108,7 +113,6 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
 
     secret = secret_of(Path(order["folder"]))
     review = f"{order['run_id']}/{order['iteration']}"
-    most = max(2, order["reviewers"]) * KERNELS_PER_REVIEWER
 
     def hook(req: Any, notebook: Any, cwd: str) -> Any:
         _ = req.xsrf_token  # sets the cookie without which a closed page cannot end its kernel (voila#1458)
@@ -116,8 +120,9 @@ def _door(order: dict[str, Any]) -> Callable[..., Any]:
         reviewer = reviewer_of(secret, review, query)
         if reviewer is None:
             _turn_away(req, 403, REFUSED)
-        if req.kernel_manager.in_use() >= most:
+        if not req.kernel_manager.room_for(reviewer):
             _turn_away(req, 503, FULL)
+        req.kernel_manager.visitor.set(reviewer)
         values = {"run_id": order["run_id"], "iteration": order["iteration"], "reviewer": reviewer}
         place = next(k for k, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
         source = "\n".join(f"{name} = {value!r}" for name, value in values.items())

@@ -123,6 +123,16 @@ def test_what_was_clicked_is_a_parameters_file_like_any_other(folder):
     assert load_parameters(write_parameters(parameters, "parameters/w.yaml")) == parameters
 
 
+def test_a_parameters_file_that_says_something_else_is_never_overwritten(folder):
+    mine = folder / "demo.yaml"
+    mine.write_text("# my notes\n", encoding="utf-8")
+    first, other = described(folder), described(folder, chunk_size=7)
+    written = [write_parameters(each, "demo.yaml").name for each in (first, other, first)]
+    assert written == ["demo-2.yaml", "demo-3.yaml", "demo-2.yaml"]
+    assert mine.read_text(encoding="utf-8") == "# my notes\n"
+    assert load_parameters("demo-3.yaml") == other
+
+
 def wait_until(is_so, seconds=60):
     deadline = time.monotonic() + seconds
     while not is_so():

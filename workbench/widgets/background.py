@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from workbench.runs import RunStore
 
 LOG = "background.log"
 """What the process prints, in the run's folder."""
+MOST_FILES = 1_000
+"""Parameters files of one name."""
 
 
 def folder_of(store: RunStore, run_id: str) -> Path:
@@ -96,13 +99,21 @@ class BackgroundRun:
 
 
 def write_parameters(parameters: Parameters, path: str | Path) -> Path:
-    """Write a parameters file that `workbench run` reads; raises UsageError where that is not possible."""
-    target = Path(path)
+    """Write a parameters file that `workbench run` reads; gives its path.
+
+    A file that says something else is never overwritten: the next free name is taken (`demo-2.yaml`). Raises UsageError
+    where nothing can be written.
+    """
+    wanted = Path(path)
     told = {name: {k: v for k, v in section.items() if v is not None} for name, section in parameters.to_dict().items()}
     text = yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=116)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        for target in (wanted, *(wanted.with_name(f"{wanted.stem}-{n}{wanted.suffix}") for n in range(2, MOST_FILES))):
+            with suppress(FileExistsError), target.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            if target.is_file() and target.read_bytes() == text.encode():
+                return target
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}.", hint="choose another name or folder.") from None
-    return target
+        raise UsageError(f"cannot write {wanted}: {error.strerror}.", hint="choose another name or folder.") from None
+    raise UsageError(f"there are {MOST_FILES:,} files like {wanted}.", hint="choose another name.")

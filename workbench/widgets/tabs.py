@@ -200,10 +200,12 @@ class PipelineTab(Panel):
 
     def _work(self, parameters: Parameters) -> None:
         assert self._monitor is not None
-        file = write_parameters(parameters, Path("parameters") / f"{parameters.run.name}.yaml")
+        wanted = Path("parameters") / f"{parameters.run.name}.yaml"
+        file = write_parameters(parameters, wanted)
         self._monitor.run.go(file)
         self._monitor.watch()
-        self.say(f"the parameters are in {file}: `workbench run {file}` does the same again.")
+        why = "" if file == wanted else f" ({wanted} is there already and stays as it is)"
+        self.say(f"the parameters are in {file}{why}: `workbench run {file}` does the same again.")
 
 
 class ValidationTab(Panel):

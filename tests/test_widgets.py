@@ -228,6 +228,8 @@ def test_a_page_that_is_loaded_anew_goes_on_where_it_was_left(folder):
     assert again._parameters().run.iterations == 4
     again.pipeline._provider.value = "lexical"
     again.pipeline._go()
+    again.pipeline._go()  # a double click
+    assert "is at work" in again.pipeline.message.value and len(open_store().list()) == 1
     store, session = open_store(), tabs._session.session_id
     while (begun := store.batch_pipelines(session)).empty and again.pipeline._monitor.run.worker():
         time.sleep(0.1)

@@ -185,6 +185,9 @@ class PipelineTab(Panel):
     def _go(self) -> None:
         from workbench import workflow
 
+        if self._monitor is not None and self._monitor.run.worker():
+            at_work = f"{self._monitor.run.run_id} has been started and is at work."
+            raise UsageError(at_work, hint="stop it before another one is started here.")
         parameters = self._parameters()
         run = workflow.start(parameters, self._store)
         self._started(run.run_id)

@@ -242,6 +242,23 @@ def test_a_page_that_is_loaded_anew_goes_on_where_it_was_left(folder):
     assert store.manifest(run_id)["session_id"] == session
 
 
+def test_a_name_that_no_run_can_have_is_told_in_plain_words_while_it_is_typed_and_a_good_one_is_kept(folder):
+    write_parameters(described(folder), "start.yaml")
+    tabs = Workbench("start.yaml")
+    assert tabs.pipeline._name.value == "my-run"
+    tabs.data._picker.pick(["Concepto"])
+    for wrong in ("", "mi corrida", "-x", "año"):
+        tabs.pipeline._name.value = wrong
+        assert "it may hold up to 80 letters" in tabs.pipeline.message.value
+        tabs.pipeline._go()
+        assert "run.name" in tabs.pipeline.message.value and "pattern" not in tabs.pipeline.message.value
+    assert open_store().list().empty
+    tabs.pipeline._name.value = "gastos-2026"
+    assert "may hold" not in tabs.pipeline.message.value
+    tabs._tabs.selected_index = 1
+    assert Workbench("start.yaml").pipeline._name.value == "gastos-2026"
+
+
 def test_a_widget_that_nobody_can_click_is_shown_as_a_still_picture(folder, monkeypatch, capsys):
     monkeypatch.setenv("WORKBENCH_EXECUTED", "1")
     preview = CleaningPreview(pd.DataFrame({"Concepto": ["TAXI"]}), ["Concepto"])

@@ -21,6 +21,16 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def run_name(name: str) -> str:
+    """Give a name that a run may have as it is; raises ValueError, in plain words, for another."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ValueError(
+            f"{name[:80]!r} cannot be the name of a run: it may hold up to 80 letters (without accents), digits,"
+            " '-', '_' and '.', and begins with a letter or a digit"
+        )
+    return name
+
+
 Texts = Annotated[list[str], BeforeValidator(_as_list)]
 
 
@@ -28,15 +38,6 @@ def _each_once(values: list[str]) -> list[str]:
     if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
         raise ValueError(f"{', '.join(map(repr, twice))} {'stands' if len(twice) == 1 else 'stand'} there twice")
     return values
-
-
-def _plain_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
-        raise ValueError(
-            f"{name!r} is no name for a run: up to 80 letters without accents, digits, '.', '_' and '-', "
-            "of which the first is a letter or a digit"
-        )
-    return name
 
 
 class Section(BaseModel):
@@ -68,7 +69,7 @@ class TimeLimit(Section):
 class RunSection(Section):
     """What the run is called and how long it goes on."""
 
-    name: Annotated[str, AfterValidator(_plain_name)] = "run"
+    name: Annotated[str, AfterValidator(run_name)] = "run"
     """The start of the run id."""
     iterations: int = Field(default=2, ge=1, le=50)
     """How many times the items are classified."""

@@ -15,7 +15,7 @@ import ipywidgets as w
 
 from workbench import dedup, llm, plots, sampling
 from workbench.errors import UsageError
-from workbench.parameters import Parameters, load_parameters, parse_parameters
+from workbench.parameters import Parameters, load_parameters, parse_parameters, run_name
 from workbench.records import RunState
 from workbench.runs import RunStore, Session, open_store
 from workbench.settings import find_file, shown
@@ -39,8 +39,7 @@ class Workbench(Panel):
         self._store = open_store()
         self._session = _session_of(self._store, parameters_file)
         kept = self._session.state
-        file = find_file(parameters_file)
-        self._start = parse_parameters(kept["parameters"]) if "parameters" in kept else load_parameters(file)
+        self._start = _start_of(kept, parameters_file)
         self.data = DataTab(self._start)
         self.pipeline = PipelineTab(self._start, self._parameters, self._store, self._started)
         self.validation = ValidationTab(self._store)
@@ -90,6 +89,14 @@ def _session_of(store: RunStore, parameters_file: str) -> Session:
     """Find the session that was begun with this file, or begin one."""
     living = (each for each in store.sessions().living() if each.state.get("parameters_file") == parameters_file)
     return next(living, None) or store.sessions().create(STEPS[0], {"parameters_file": parameters_file})
+
+
+def _start_of(kept: dict[str, Any], parameters_file: str) -> Parameters:
+    """Give what the page shows first: what was clicked before, or the file, whose name is not that of a new run."""
+    if "parameters" in kept:
+        return parse_parameters(kept["parameters"])
+    told = load_parameters(find_file(parameters_file)).to_dict()
+    return parse_parameters({**told, "run": {**told["run"], "name": "my-run"}})
 
 
 class DataTab(Panel):
@@ -145,7 +152,8 @@ class PipelineTab(Panel):
             options=list(sampling.STRATEGIES), value=start.validate_.strategy, description="Sample"
         )
         self._size = w.BoundedIntText(start.validate_.sample_size, min=1, max=100_000, description="Sample size")
-        self._name = w.Text("my-run", description="Run name")
+        self._name = w.Text(start.run.name, description="Run name")
+        self._name.observe(self._named, "value")
         self._monitor: ClassificationMonitor | None = None
         self._place = w.VBox()
         rows = [[self._provider, self._model, self._chunk], [self._turns, self._sampling, self._size], [self._name]]
@@ -174,6 +182,15 @@ class PipelineTab(Panel):
         self._monitor = ClassificationMonitor(run_id, store=self._store)
         self._monitor.watch()
         self._place.children = (self._monitor.box,)
+
+    def _named(self, *_: object) -> None:
+        """Say what a name may hold while it is typed."""
+        try:
+            run_name(self._name.value)
+        except ValueError as fault:
+            self.say(f"{fault}.", bad=True)
+        else:
+            self.say("")
 
     @guarded
     def _estimate(self) -> None:

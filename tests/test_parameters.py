@@ -28,7 +28,7 @@ def test_every_wrong_value_of_a_file_is_told_with_its_line_and_the_nearest_name(
     with pytest.raises(ParameterError) as caught:
         load_parameters("wrong.yaml")
     for words in (
-        "wrong.yaml: line 1: run.name: 'a b' cannot be the name of a run: up to 80 letters",
+        "wrong.yaml: line 1: run.name: 'a b' cannot be the name of a run: it may hold up to 80 letters",
         "line 4: ingest.columns: 'Concepto' stands there twice",
         "line 5: ingest.delimiter is 'ab', but should have at most 1 character",
         "line 9: unknown field 'validate.stratgy'",

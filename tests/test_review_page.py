@@ -161,6 +161,19 @@ class Keyboard:
         return key if self.page.locator(f"[data-key='{key}']:enabled").count() else "MAIN"
 
 
+def test_on_a_low_screen_header_and_actions_scroll_with_the_page_and_cover_nothing(served, visit):
+    page = visit("Hugo").page
+    page.set_viewport_size({"width": 640, "height": 360})  # 1280 × 720 at 200 %
+    place = "name => { const b = document.querySelector(name).getBoundingClientRect(); return [b.top, b.bottom]; }"
+    page.evaluate("scrollTo(0, document.querySelector('article.item').getBoundingClientRect().top)")
+    until(lambda: abs(page.evaluate(place, "article.item")[0]) < 2)
+    assert page.evaluate(place, ".bar")[1] <= 0
+    assert page.evaluate(place, ".actions")[0] >= page.evaluate(place, ".choices")[1]
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    until(lambda: page.evaluate(place, ".live")[1] <= 361)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+
+
 def test_the_focus_stays_on_the_control_that_was_pressed_when_language_theme_or_view_change(served, visit):
     gala = Keyboard(visit("Gala"))
     titles = {"es": "Revisión", "en": "Review"}

@@ -2,7 +2,7 @@
 
 const VIEWS = { queue: queueView, groups: groupsView, search: searchView, results: resultsView };
 const VIEW_KEYS = { q: "queue", g: "groups", f: "search", r: "results" };
-const TEXT_KEYS = /^(.|Dead|Process|Enter|Backspace|Arrow.*)$/u, REST = 300;
+const TEXT_KEYS = /^(.|Dead|Process|Enter|Backspace|Arrow.*)$/u, REST = 300, PAUSE = 1000;
 
 function makeApp(model) {
   const start = model.get("start");
@@ -77,15 +77,16 @@ function render({ model, el }) {
   // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
   const alone = !!document.body.dataset.voila;
   // Nothing is typed while an answer is on its way; and a text that was begun then, or in a field that is gone since,
-  // does not go on as commands: they count again once the keyboard has rested.
-  let text = { at: 0 };
+  // does not go on as commands: they count again once the keyboard has rested, for longer where it was a text for sure.
+  let text = { at: 0, rest: REST };
   const swallowed = (event, typing) => {
     const pressed = /^(Enter| )$/.test(event.key) && event.target.tagName === "BUTTON" && !main.contains(event.target);
     if (pressed || !TEXT_KEYS.test(event.key)) return false;
     const gone = text.field ? !typing && !text.field.isConnected : true;
-    const lost = app.pending || (gone && Date.now() - text.at < REST);
-    if (!lost) text = typing && event.key !== "Enter" ? { at: Date.now(), field: event.target } : { at: 0 };
-    else if (!event.repeat) text = { at: Date.now() };
+    const lost = app.pending || (gone && Date.now() - text.at < text.rest);
+    const ends = event.key === "Enter", begins = typing || /^[/nf0]$/i.test(event.key);
+    if (!lost) text = typing && !ends ? { at: Date.now(), rest: PAUSE, field: event.target } : { at: 0, rest: REST };
+    else if (!event.repeat) text = { at: Date.now(), rest: ends ? REST : begins ? PAUSE : text.rest };
     return lost;
   };
   const onkey = (event) => {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -131,7 +132,8 @@ def test_a_kernel_whose_page_never_comes_ends_and_of_too_many_the_oldest_without
         for each in kernels.list_kernel_ids():
             await kernels.shutdown_kernel(each, now=True)
 
-    asyncio.run(work())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has a loop in this one
+        thread.submit(lambda: asyncio.run(work())).result()
 
 
 def test_a_relative_database_file_is_the_same_one_for_the_reviewers_kernels(tmp_path, browser, monkeypatch):

@@ -69,9 +69,7 @@ def test_a_service_that_becomes_slow_as_a_whole_is_not_asked_twice_as_often():
 
 
 def test_an_answer_that_comes_late_is_paid_for_and_changes_nothing():
-    for _ in range(
-        5
-    ):  # on a busy machine the second call can be the last of all, for which nobody waits
+    for _ in range(5):  # on a busy machine the second call can be the last of all, for which nobody waits
         said, classifier, predictions, calls = one_late_answer()
         if len(said) == CHUNKS + 1:
             break

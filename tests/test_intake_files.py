@@ -418,7 +418,7 @@ def test_without_space_the_run_stops_and_what_was_prepared_is_kept(folder):
         "parameters = load_parameters('run.yaml', ['ingest.input=in', 'ingest.filters={}', "
         "'ingest.amount_column=null', 'validate.gold_column=null'])\n"
         "run = workflow.start(parameters, store, run_id='one')\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
         "try: workflow.ingest(parameters, store, run_id='one')\n"
         "except StorageError as error: print(error)\n"
     )

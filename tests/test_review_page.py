@@ -63,7 +63,7 @@ def test_a_short_cut_heals_by_itself_and_stores_the_decision_once(served, visit)
     assert len(served.decided("Carla")) == 2
     first, second = served.verdicts("Carla").to_dict("records")
     assert first["is_correct"]
-    assert (second["category"] if second["is_correct"] else second["corrected_category"]) == "Uniformes"  # the third one
+    assert (second["category"] if second["is_correct"] else second["corrected_category"]) == "Uniformes"  # key 3
     wire.close()
 
 

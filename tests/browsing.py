@@ -1,6 +1,7 @@
 """A review that is served to a real browser, and the ways to break the connection between them."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -74,6 +75,10 @@ def reviewed_run(folder):
             run = getattr(workflow, step.stage)(run, parameters, store)
     reviewing.prepare(run, store, 1)
     return run, store
+
+
+launcher.PORT += 100 * (1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+"""Each process of tests has ports of its own: nobody takes that of a server which was killed and comes back."""
 
 
 class Served:

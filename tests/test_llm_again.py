@@ -1,5 +1,6 @@
 """Asking more than once on purpose: hedged calls, a second pass with a vote, the position audit."""
 
+import functools
 import os
 
 import pandas as pd
@@ -39,12 +40,26 @@ def right(items):
 # --- hedged calls: 16 good calls teach what is slow, and of up to 19 calls one may be a second one
 
 
-SLOW, CHUNKS = 17, 18
-"""The call that is slow, of so many; when it starts all those before it are answered, or the last of them is slow."""
+CHUNKS, SLOW, LAST = 18, 16, 17
+"""So many chunks of ten; the positions of the slow one and of the last. Nothing is overdue before all others are in."""
+
+
+@functools.cache
+def chunks_in_order():
+    """Give what the chunks ask, in the order in which their calls start."""
+    with OpenAIServer() as server:
+        made(server, concurrency=1).classify(many(10 * CHUNKS))
+        return [call.items for call in server.calls]
+
+
+def asks(server, call, chunk, time=1):
+    """Say whether it asks for that chunk for the first, second … time: calls arrive in any order."""
+    same = [each.number for each in server.calls if each.items == call.items]
+    return call.items == chunks_in_order()[chunk] and same.index(call.number) == time - 1
 
 
 def test_a_call_far_slower_than_the_others_is_made_again_and_nobody_waits_for_it():
-    with OpenAIServer(held=lambda call: call.number == SLOW) as server:  # it is never answered
+    with OpenAIServer(held=lambda call: asks(server, call, SLOW)) as server:  # it is never answered
         classifier = made(server, hedge=True, concurrency=2)
         predictions = classifier.classify(many(10 * CHUNKS))
         assert predictions["category"].tolist() == right(many(10 * CHUNKS))
@@ -72,9 +87,9 @@ def test_an_answer_that_comes_late_is_paid_for_and_changes_nothing():
     said = []
 
     def held(call):
-        if call.number == SLOW:  # answered when the second call for it was
+        if asks(server, call, SLOW):  # answered when the second call for it was
             return server.statuses[200] < CHUNKS - 1
-        return call.number == CHUNKS and len(said) < CHUNKS  # keeps the run going until the late answer is there
+        return asks(server, call, LAST) and len(said) < CHUNKS  # keeps the run going until the late answer is there
 
     with OpenAIServer(held=held) as server:
         classifier = made(server, hedge=True, concurrency=3)
@@ -90,7 +105,7 @@ def test_an_answer_that_comes_late_is_paid_for_and_changes_nothing():
 def test_of_two_calls_one_that_fails_does_not_spoil_the_other():
     said = []
     with OpenAIServer(
-        held=lambda call: call.number == SLOW and not any(record["fault"] for record in said),
+        held=lambda call: asks(server, call, SLOW) and not any(record["fault"] for record in said),
         faults=lambda call: ["server_error"] * (max(server.asked[text] for text in call.items.values()) == 2),
     ) as server:
         classifier = made(server, hedge=True, concurrency=2)
@@ -107,7 +122,7 @@ def test_a_second_call_needs_money_as_any_other(tmp_path, monkeypatch, room, sec
     (tmp_path / "parameters" / "prices.yaml").write_text(
         "as_of: 2025-10-01\nmxn_per_usd: 20\nmodels:\n  test-model: {input: 100, cached: 100, output: 400}\n"
     )
-    with OpenAIServer(delay=lambda call: 0.5 * (call.number == CHUNKS + SLOW)) as server:
+    with OpenAIServer(delay=lambda call: 0.5 * asks(server, call, SLOW, time=2)) as server:
         without = made(server, budget_usd=50.0, concurrency=2)
         without.classify(many(10 * CHUNKS))
         classifier = made(server, hedge=True, concurrency=2, budget_usd=room * without.cost_usd)

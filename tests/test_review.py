@@ -163,6 +163,19 @@ def test_the_faults_of_a_sheet_name_the_row_as_excel_shows_it(tmp_path):
     ]
 
 
+def test_a_yes_or_no_to_another_category_than_the_one_asked_about_is_not_taken(tmp_path):
+    path = tmp_path / "sheet.xlsx"
+    said = ({"is_correct": "sí"}, {"is_correct": "no"}, {"corrected_category": "Pop"}, {"is_correct": "sí"})
+    seen = ("renta", "Pop", "Otros", "OTROS ")
+    sample = filled_sheet(path, [{**each, "category": name} for each, name in zip(said, seen, strict=True)])
+    taken = take_verdicts(read_verdicts(path), sample, CATEGORIES, find_category=find_category)
+    assert [fault.split(";")[0] for fault in taken.faults] == [
+        "row 3: its category is 'renta', but 'Pop' is asked about",
+        "row 4: its category is 'Pop', but 'Renta' is asked about",
+    ]
+    assert taken.frame["item_id"].tolist() == ["2a", "3a"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_verdicts_are_read_in_the_encodings_and_delimiters_that_excel_writes(tmp_path, encoding, delimiter):
@@ -171,7 +184,7 @@ def test_csv_verdicts_are_read_in_the_encodings_and_delimiters_that_excel_writes
     path = tmp_path / "verdicts.csv"
     path.write_bytes("\r\n".join(delimiter.join(line) for line in lines).encode(encoding))
     read = read_verdicts(path)
-    assert list(read.columns) == ["item_id", "is_correct", "corrected_category", "user_notes", "reviewer"]
+    assert list(read.columns) == ["item_id", "is_correct", "corrected_category", "user_notes", "reviewer", "category"]
     assert read["item_id"].tolist() == ["0a", "1a", "2a"]
     assert read.index.tolist() == [2, 3, 5]
     assert read["corrected_category"].tolist()[1] == "Cafetería"

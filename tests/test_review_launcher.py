@@ -17,6 +17,7 @@ from browsing import Served, Visitor, reviewed_run, until, write_project
 from conftest import PROMPT
 
 from workbench.runs import open_store
+from workbench.widgets import launcher
 from workbench.widgets.kernels import REFILL_SECONDS, UNVISITED, ReadyKernels
 from workbench.widgets.links import link, secret_of
 from workbench.widgets.server import FULL, KERNELS_PER_REVIEWER
@@ -36,6 +37,7 @@ def begin(tmp_path, monkeypatch):
 
     def begin():
         command = [sys.executable, "-m", "workbench.cli", "review", "one", "--no-browser", "--reviewer", "Ana"]
+        command += ["--port", str(launcher.PORT + 60)]  # no other test takes it when it is free again
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

@@ -15,7 +15,7 @@ import pandas as pd
 from workbench.errors import VerdictError
 from workbench.settings import find_file
 
-RAW_COLUMNS = ("item_id", "is_correct", "corrected_category", "user_notes", "reviewer")
+RAW_COLUMNS = ("item_id", "is_correct", "corrected_category", "user_notes", "reviewer", "category")
 
 HEADER_SEARCH = 10
 """Rows at the top of a file among which the header is looked for."""
@@ -28,8 +28,9 @@ def read_verdicts(path: str | Path) -> pd.DataFrame:
     a list of objects, or `{"validations": [...]}`.
 
     Returns:
-        Columns item_id, is_correct, corrected_category, user_notes, reviewer: text, or null where the file has nothing.
-        The index `row` is the row in the file (from 1, with the header; for JSON the position in the list).
+        Columns item_id, is_correct, corrected_category, user_notes, reviewer, category (the one that the reviewer saw):
+        text, or null where the file has nothing. The index `row` is the row in the file (from 1, with the header; for
+        JSON the position in the list).
 
     Raises VerdictError for a file that is missing, of another kind, damaged or without these columns.
     """

@@ -64,6 +64,7 @@ class _Judge:
             said = None if item in self.blind else said
             is_correct = corrected == predicted if said is None else said
             found = list(_contradictions(said, corrected, predicted))
+            found += self._seen_faults(row, said, corrected, predicted)
         if found:
             faults.append(f"{where}: {'; '.join(found)}.")
             return None
@@ -85,6 +86,17 @@ class _Judge:
         name = row.get("corrected_category")
         if name is not None and self.find_category(name) is None:
             yield f"category {name!r} is not in the list; {nearest(name, self.categories).rstrip('.')}"
+
+    def _seen_faults(
+        self, row: dict[str, str | None], said: bool | None, corrected: str | None, predicted: str | None
+    ) -> Iterator[str]:
+        """A yes or no alone speaks of the category that stands in the file: it must be the one that is asked about."""
+        seen = row.get("category")
+        if seen and said is not None and corrected is None and (self.find_category(seen) or seen) != predicted:
+            yield (
+                f"its category is {seen!r}, but {predicted!r} is asked about; was it changed, or is this the sheet of "
+                "another iteration? Name the right one in corrected_category"
+            )
 
     def _category(self, row: dict[str, str | None]) -> str | None:
         name = row.get("corrected_category")

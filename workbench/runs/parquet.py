@@ -110,16 +110,29 @@ def batch_writer(path: Path) -> Iterator[BatchWriter]:
 
 
 class _Behind:
-    """Does one thing after the other in a thread of its own; what goes wrong there is raised by the next call."""
+    """Does one thing after the other in a thread of its own; what goes wrong there is raised by a later call.
+
+    Then nothing more is done: a file that could not be written must not be written to while it is closed.
+    """
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._waiting: deque[Future[None]] = deque()
+        self._failed = False
 
     def do(self, function: Callable[[Any], None], value: Any) -> None:
         """Hand something over; waits while too much is waiting."""
         self.settle(MAX_WAITING - 1)
-        self._waiting.append(self._thread.submit(function, value))
+        self._waiting.append(self._thread.submit(self._try, function, value))
+
+    def _try(self, function: Callable[[Any], None], value: Any) -> None:
+        if self._failed:
+            return
+        try:
+            function(value)
+        except BaseException:
+            self._failed = True
+            raise
 
     def settle(self, left: int = 0) -> None:
         """Wait until at most so much is still to be done."""

@@ -69,7 +69,7 @@ function render({ model, el }) {
   };
   app.set = (change) => { Object.assign(app, change); app.speak(); app.wire.send("place", { place: change }); app.draw(); };
   app.open = (view) => {
-    if (view !== app.view) { app.say(""); app.set({ view }); main.scrollTop = 0; }
+    if (view !== app.view) { app.say(""); app.set({ view }); toTop(main); }
     (app.drawn.first || main).focus();
   };
   app.wire = connect(model, app);

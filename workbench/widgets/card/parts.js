@@ -28,6 +28,12 @@ function redraw(region, parts, otherwise = region.closest(".wbr")?.querySelector
   else if (typeof caret === "number") again.setSelectionRange(caret, caret);
 }
 
+// Shows the beginning of a view that shows something else now; on a low screen it is the whole page that scrolls.
+function toTop(main) {
+  main.scrollTop = 0;
+  if (document.body.dataset.voila) scrollTo(0, 0);
+}
+
 function textOf(item) {
   return Object.values(item.fields).filter(Boolean).join(" | ");
 }

@@ -265,6 +265,6 @@ function queueView(app, main) {
   article.dataset.item = item.item_id;
   const another = main.querySelector("article.item")?.dataset.item !== item.item_id;
   redraw(main, [strip(app), filterRow(app), h("div", { class: "cols" }, article, side.node), actions(app)]);
-  if (another) main.scrollTop = 0;
+  if (another) toTop(main);
   return { keys: { ...keys, ...side.keys } };
 }

@@ -47,12 +47,14 @@ def write(folder, files, rows):
         (folder / f"{number}.csv").write_text("Concepto,Importe\n" + "".join(lines))
 
 
-@pytest.mark.parametrize("files", [1, 3])
-def test_a_cluster_gives_the_same_rows_as_one_process(project, cluster, files):
+@pytest.mark.parametrize(("files", "database"), [(1, "sqlite"), (3, "sqlite"), (3, "postgresql")])
+def test_a_cluster_gives_the_same_rows_as_one_process(project, cluster, files, database, request, monkeypatch):
     write(project / "in", files, 60_000 // files)
     local = ingest("local")
     for path in (project / "runs" / ".cache").rglob("*.json"):
         path.unlink()
+    if database == "postgresql":  # as a team shares it
+        monkeypatch.setenv("WORKBENCH_DATABASE_URL", request.getfixturevalue("postgres_url"))
     said = []
     remote = ingest("remote", "ingest.engine=dask", f"ingest.scheduler={cluster}", show=said.append)
     for one, other in zip(local, remote, strict=True):

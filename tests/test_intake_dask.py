@@ -65,8 +65,9 @@ def test_a_cluster_gives_the_same_rows_as_one_process(project, cluster, files, d
 
 def test_the_dashboard_is_told_before_work_begins_and_has_the_plots_that_jupyterlab_shows(cluster):
     told = []
-    assert next(map_parts(abs, [-1], "dask", cluster, told.append)) == 1
-    (address,) = told
+    assert next(map_parts(abs, [-1], "dask", cluster, lambda *values: told.append(values))) == 1
+    ((address, threads),) = told
+    assert threads == 2
     with urllib.request.urlopen(address.replace("/status", "/individual-plots.json"), timeout=30) as answer:
         plots = json.load(answer)  # what dask-labextension asks for
     assert {"Individual Task Stream", "Individual Workers Memory", "Individual Progress"} <= plots.keys()
@@ -77,9 +78,24 @@ def test_a_cluster_starts_on_this_machine_also_where_the_port_of_the_dashboard_i
     with contextlib.ExitStack() as held, warnings.catch_warnings(record=True) as warned:
         with contextlib.suppress(OSError):  # somebody else has it
             held.enter_context(socket.create_server(("", 8787)))
-        assert list(map_parts(abs, [-1, -2], "dask", None, told.append)) == [1, 2]
+        assert list(map_parts(abs, [-1, -2], "dask", None, lambda address, _: told.append(address))) == [1, 2]
     assert [each for each in warned if "8787" in str(each.message)] == []
     assert len(told) == 1 and ":8787/" not in told[0]
+
+
+def test_a_scheduler_without_workers_is_told_of_and_the_first_one_that_comes_is_used(project):
+    write(project / "in", 2, 500)
+    said = []
+    with LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0") as workers:
+
+        def show(text):
+            if not said:
+                workers.scale(1)
+            said.append(text)
+
+        rows, _ = ingest("one", "ingest.engine=dask", f"ingest.scheduler={workers.scheduler_address}", show=show)
+    assert said[0].startswith("reading waits for the first worker (`dask worker ADDRESS` starts one); Dask dashboard: ")
+    assert len(rows) == 1_000
 
 
 def die_once(part):

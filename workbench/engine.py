@@ -30,7 +30,7 @@ def map_parts(
     parts: Iterable[P],
     engine: str = "local",
     scheduler: str | None = None,
-    on_dashboard: Callable[[str], None] = lambda address: None,
+    on_cluster: Callable[[str, int], None] = lambda dashboard, threads: None,
 ) -> Iterator[R]:
     """Apply a function to every part; results come in the order of the parts, and few parts are held at once.
 
@@ -39,7 +39,8 @@ def map_parts(
         parts: taken one after the other, only as fast as they are worked off.
         engine: local (threads of this process) or dask.
         scheduler: address of a Dask scheduler, such as `tcp://host:8786`; null = a cluster on this machine.
-        on_dashboard: told where the cluster shows what it does, before work begins.
+        on_cluster: told before work begins where the cluster shows what it does, and how many threads its workers have:
+            with none, work waits for the first worker.
 
     Raises:
         UsageError: there is no such engine; MissingExtra: Dask is not installed.
@@ -47,12 +48,12 @@ def map_parts(
     """
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}.", hint=nearest(engine, ENGINES))
-    with _threads() if engine == "local" else _dask(scheduler, on_dashboard) as (submit, width):
+    with _threads() if engine == "local" else _dask(scheduler, on_cluster) as (submit, width):
         waiting: deque[Any] = deque()
         try:
             for part in parts:
                 waiting.append(submit(function, part))
-                if len(waiting) >= width:
+                if len(waiting) >= width():
                     yield _result(waiting.popleft())
             while waiting:
                 yield _result(waiting.popleft())
@@ -62,12 +63,12 @@ def map_parts(
 
 
 @contextmanager
-def _threads() -> Iterator[tuple[Submit[Any, Any], int]]:
+def _threads() -> Iterator[tuple[Submit[Any, Any], Callable[[], int]]]:
     if THREADS == 1:
-        yield _at_once, 1
+        yield _at_once, lambda: 1
         return
     with ThreadPoolExecutor(THREADS, thread_name_prefix="workbench-part") as pool:
-        yield pool.submit, THREADS + 1
+        yield pool.submit, lambda: THREADS + 1
 
 
 def _at_once(function: Callable[[P], R], part: P) -> Future[R]:
@@ -77,7 +78,9 @@ def _at_once(function: Callable[[P], R], part: P) -> Future[R]:
 
 
 @contextmanager
-def _dask(scheduler: str | None, on_dashboard: Callable[[str], None]) -> Iterator[tuple[Submit[Any, Any], int]]:
+def _dask(
+    scheduler: str | None, on_cluster: Callable[[str, int], None]
+) -> Iterator[tuple[Submit[Any, Any], Callable[[], int]]]:
     """Connect to a scheduler; a part travels inside its task, so that another worker can take it over."""
     try:
         from distributed import Client
@@ -93,16 +96,18 @@ def _dask(scheduler: str | None, on_dashboard: Callable[[str], None]) -> Iterato
             hint="start one with `dask scheduler`, or leave ingest.scheduler out for a cluster on this machine.",
         ) from None
     with client:
-        if client.dashboard_link:
-            on_dashboard(client.dashboard_link)
-        workers = sum(client.nthreads().values()) or 1
+
+        def threads() -> int:
+            return sum(client.nthreads().values())
+
+        on_cluster(client.dashboard_link, threads())
 
         def submit(function: Callable[[P], R], part: P) -> Any:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Sending large graph")
                 return client.submit(function, part, pure=False)
 
-        yield submit, workers + 1
+        yield submit, lambda: threads() + 1  # workers that come later have something to do at once
 
 
 def _result(future: Any) -> Any:

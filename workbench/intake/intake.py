@@ -73,8 +73,8 @@ class Intake:
         self.files.read(source, counts.rows, part["schema"]["notes"])
         self._used = [part | {"schema": part["schema"] | {"path": source.name if source.members else source.path}}]
 
-    def _engine(self, meter: Meter) -> tuple[str, str | None, Callable[[str], None]]:
-        return self.options.engine, self.options.scheduler, meter.watched_at
+    def _engine(self, meter: Meter) -> tuple[str, str | None, Callable[[str, int], None]]:
+        return self.options.engine, self.options.scheduler, meter.works_on
 
     def _several(self, meter: Meter) -> Iterator[pd.DataFrame]:
         hashed = self.files.hash_all()

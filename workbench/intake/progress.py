@@ -33,10 +33,13 @@ class Meter:
         self._parts: dict[str, tuple[int, int]] = {}
         self._adding = threading.Lock()
 
-    def watched_at(self, dashboard: str) -> None:
-        """Tell where a cluster shows what it does, now and with everything that is told while it works."""
-        self._dashboard = f"; Dask dashboard: {dashboard}"
-        self._say(f"reading begins{self._dashboard}")
+    def works_on(self, dashboard: str, threads: int) -> None:
+        """Tell where a cluster shows what it does, now and while it works, and that it has no worker yet."""
+        self._dashboard = f"; Dask dashboard: {dashboard}" if dashboard else ""
+        begins = (
+            "reading begins" if threads else "reading waits for the first worker (`dask worker ADDRESS` starts one)"
+        )
+        self._say(f"{begins}{self._dashboard}")
 
     def show_part(self, name: str, done: int, rows: int) -> None:
         """Tell how many bytes and rows are done of one of several parts, which may be made in threads at once."""

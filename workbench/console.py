@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
+from workbench.errors import few
 from workbench.values import amount_text
 
 STAGE_WORDS = {
@@ -194,15 +195,6 @@ def _proposals(found: list[dict[str, Any]]) -> list[str]:
     shown = [each | {"evidence": few(each["evidence"], 2)} for each in found[:ITEMS_SHOWN]]
     more = [f"… and {len(found) - ITEMS_SHOWN} more in proposals.json"] if len(found) > ITEMS_SHOWN else []
     return ["", f"Proposed by the last refinement ({len(found)})", table(pd.DataFrame(shown)), *more]
-
-
-def few(names: list[str], shown: int = 3, between: str = ", ") -> str:
-    """Name the first of many.
-
-    >>> few(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
-    """
-    return between.join(names[:shown]) + (f" and {len(names) - shown:,} more" if len(names) > shown else "")
 
 
 def answers(found: list[dict[str, Any]]) -> list[str]:

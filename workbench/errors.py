@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _STRAY_BYTES = re.compile("[\udc80-\udcff]+")
 
@@ -148,6 +148,15 @@ class NotebookFailed(StageFailed):
     """A notebook's cell raised."""
 
 
+def few(names: Sequence[str], shown: int = 3, between: str = ", ") -> str:
+    """Name the first of many.
+
+    >>> few(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    return between.join(names[:shown]) + (f" and {len(names) - shown:,} more" if len(names) > shown else "")
+
+
 def nearest(name: str, available: Iterable[str]) -> str:
     """Word a hint that names the nearest available names, or all of them.
 
@@ -165,5 +174,4 @@ def nearest(name: str, available: Iterable[str]) -> str:
         return f"did you mean {folded[close[0]]!r}?"
     if not names:
         return "there is none."
-    shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
-    return f"there {'is' if len(names) == 1 else 'are'} {shown}."
+    return f"there {'is' if len(names) == 1 else 'are'} {few(names, 30)}."

@@ -26,7 +26,7 @@ from workbench import (
     validation,
 )
 from workbench.documents import nearest_file
-from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError
+from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError, few
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
 from workbench.parameters import IngestSection, Parameters
@@ -43,6 +43,8 @@ __all__ = [
     "parameters_of", "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of",
     "validate", "with_verdicts",
 ]  # fmt: skip
+
+FAULTS_SHOWN = 20
 
 ALWAYS_FREE = {
     ("run", "iterations"), ("run", "tracker"), ("run", "time_limit"), ("validate", "verdicts"),
@@ -283,7 +285,7 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     if faults:
         raise VerdictError(
             f"{len(validations)} verdicts were taken, {len(faults)} were not: "
-            f"{'; '.join(fault.rstrip('.') for fault in faults[:10])}.",
+            f"{few([fault.rstrip('.') for fault in faults], FAULTS_SHOWN, '; ')}.",
             hint="correct these rows in the file and run the same command again.",
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import console
+from workbench.errors import few
 
 DETAILED = 3
 """Up to so many files are shown column by column."""
@@ -24,7 +25,7 @@ def layout(found: dict[str, Any], rows: int | None) -> str:
     if len(readable) > 1:
         parts.insert(0, _sums(found))
         parts += [*_together(found), *_columns(found)]
-    parts += _list("equal byte for byte:", [console.few(names, between=" = ") for names in found["duplicates"]])
+    parts += _list("equal byte for byte:", [few(names, between=" = ") for names in found["duplicates"]])
     parts += _list("cannot be read:", faults)
     parts += _passed_over(found["passed_over"])
     if rows and any(file["rows_looked_at"] for file in readable):
@@ -85,7 +86,7 @@ def _conflict(column: dict[str, Any]) -> str:
         for kind in sorted(column["unique_types"])
         if kind != "empty"
     }
-    return f"{column['column_name']}: " + "; ".join(f"{kind} in {console.few(names)}" for kind, names in files.items())
+    return f"{column['column_name']}: " + "; ".join(f"{kind} in {few(names)}" for kind, names in files.items())
 
 
 def _columns(found: dict[str, Any]) -> list[str]:
@@ -96,7 +97,7 @@ def _columns(found: dict[str, Any]) -> list[str]:
             "column": column["column_name"],
             "in files": _percent(column["presence_percentage"]),
             "types": ", ".join(column["unique_types"]),
-            "missing in": console.few(column["missing_in_files"]),
+            "missing in": few(column["missing_in_files"]),
         }
         for column in columns
         if column["column_name"] not in empty

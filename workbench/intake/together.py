@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import dedup, refinery
+from workbench.errors import few
 from workbench.runs import Parts
 
 BATCH_ROWS = 50_000
@@ -88,7 +89,7 @@ class Columns:
         ]
         lacking = [f"{name} ({files:,})" for name, files in self.missing.items()]
         return [
-            f"{what}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN:,} more" if names[SHOWN:] else "")
+            f"{what}: {few(names, SHOWN)}"
             for what, names in (
                 ("types differ between files, so text in the table of them all", mixed),
                 ("columns that some files lack", lacking),

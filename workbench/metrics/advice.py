@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.errors import few
 from workbench.metrics.categories import FEW_VERDICTS
 from workbench.metrics.numbers import finite
 from workbench.records import AMBIGUOUS_SCORE, HIGH_SCORE, Status
@@ -52,7 +53,7 @@ def what_to_review(
         ("judge", "a second model says something else", "disagreement", judge != category),
         ("changed", "changed their category since the last iteration", "disagreement", before != category),
         ("low_score", "have a low score or none", "confidence", _is_low(score)),
-        ("thin", f"are called {_listed(thin)}, of which too few are reviewed", "stratified", category.isin(thin)),
+        ("thin", f"are called {few(thin)}, of which too few are reviewed", "stratified", category.isin(thin)),
         ("biggest", f"are the {BIGGEST} biggest", "weighted", _biggest(table)),
     ]
     return [
@@ -128,8 +129,3 @@ def _stand_for(table: pd.DataFrame) -> dict[str, Any]:
     amount = pd.to_numeric(table["amount"], errors="coerce").abs() if "amount" in table else pd.Series(dtype="float64")
     total = finite(np.nansum(amount)) if amount.notna().any() else None
     return {"items": len(table), "rows": int(table["n_rows"].fillna(0).sum()), "amount": total}
-
-
-def _listed(names: Sequence[str], shown: int = 3) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

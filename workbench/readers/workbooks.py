@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from workbench.errors import ReadError
+from workbench.errors import ReadError, few
 from workbench.readers.columns import TARGET_ROWS, Column, distinct_names, make_table
 from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
@@ -127,7 +127,7 @@ def _choose(
             return sheet
         fallback = fallback or (sheet if rows else None)
     if fallback is None:
-        raise ReadError(f"{path.name} has no sheet with data.", hint=f"it has {_listed(workbook.sheet_names)}.")
+        raise ReadError(f"{path.name} has no sheet with data.", hint=f"it has {_quoted(workbook.sheet_names)}.")
     return fallback
 
 
@@ -139,12 +139,11 @@ def _named(path: Path, names: Sequence[str], wanted: str | int) -> str:
             return names[wanted]
         if str(wanted) in names:
             return str(wanted)
-    raise ReadError(f"sheet {wanted!r} is not in {path.name}.", hint=f"it has {_listed(names)}.")
+    raise ReadError(f"sheet {wanted!r} is not in {path.name}.", hint=f"it has {_quoted(names)}.")
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 30} more" if len(names) > 30 else ""
-    return ", ".join(map(repr, names[:30])) + more
+def _quoted(names: Sequence[str]) -> str:
+    return few([*map(repr, names)], 30)
 
 
 def _load(

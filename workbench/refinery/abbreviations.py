@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.documents import read_text
-from workbench.errors import UsageError
+from workbench.errors import UsageError, few
 
 DATA = Path(__file__).parent / "data"
 SHIPPED = DATA / "abbreviations_es.csv"
@@ -82,7 +82,7 @@ def build_table(
     faults += [f"the expansion of {key!r} leads back to an abbreviation on the way" for key in circles]
     if faults:
         raise UsageError(
-            f"{'; '.join(faults[:20])}.", hint="each line needs one word and what it stands for, without circles."
+            f"{few(faults, 20, '; ')}.", hint="each line needs one word and what it stands for, without circles."
         )
     return {key: " ".join(_follow(key, table, ()) or []) for key in table}
 

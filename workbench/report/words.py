@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.errors import few
 from workbench.metrics import best_iteration, overall_trend
 from workbench.values import amount_text
 
@@ -88,12 +89,8 @@ def weak_sentences(metrics: Facts) -> list[str]:
     if not accuracy:
         return ["Nobody knows before a review."]
     thin = accuracy["macro_f1"]["thin"]
-    few = [f"n too small to say anything: {_few(thin)}."] if thin else []
-    return [*_weakest(accuracy), *_most_confused(accuracy), _macro(accuracy["macro_f1"]), *few]
-
-
-def _few(names: Sequence[str], shown: int = 8) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+    unknown = [f"n too small to say anything: {few(thin, 8)}."] if thin else []
+    return [*_weakest(accuracy), *_most_confused(accuracy), _macro(accuracy["macro_f1"]), *unknown]
 
 
 def better_sentences(comparison: Facts) -> list[str]:

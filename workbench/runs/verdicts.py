@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.errors import ColumnNotFound, VerdictError, nearest
+from workbench.errors import ColumnNotFound, VerdictError, few, nearest
 from workbench.records import VALIDATION_COLUMNS, Pool
 
 KEY = ("item_id", "iteration", "reviewer")
@@ -32,8 +32,7 @@ def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rows = [_row({str(name): value for name, value in record.items()}) for record in records]
     faults = [f"row {number}: {fault}" for number, row in enumerate(rows, 1) for fault in _faults(row)]
     if faults:
-        more = f"; and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
-        raise VerdictError(f"these verdicts cannot be taken: {'; '.join(faults[:_FAULTS_SHOWN])}{more}.")
+        raise VerdictError(f"these verdicts cannot be taken: {few(faults, _FAULTS_SHOWN, '; ')}.")
     return list({tuple(row[name] for name in KEY): row for row in rows}.values())
 
 

@@ -428,6 +428,21 @@ def test_every_view_can_be_read_at_every_size_in_both_languages_light_and_dark(s
         assert box["y"] + box["height"] <= size[1]
 
 
+def test_bars_of_one_column_have_tracks_of_one_width(served, visit):
+    reviewing.refresh_results(served.run, served.store, 2, "")
+    page = visit("Gala").page
+    page.keyboard.press("r")
+    page.wait_for_selector(".bar-cell")
+    columns = page.evaluate(
+        "() => [...document.querySelectorAll('.results table')].flatMap((table) => {"
+        " const rows = [...table.querySelectorAll('tbody tr')];"
+        " return [...rows[0].children].map((_, k) => rows.map((row) => row.children[k]?.querySelector('.track')"
+        "?.getBoundingClientRect().width).filter(Boolean)); }).filter((widths) => widths.length > 1)"
+    )
+    assert len(columns) >= 3
+    assert [max(widths) - min(widths) < 1 for widths in columns] == [True] * len(columns)
+
+
 def test_the_language_at_the_start_is_that_of_the_environment(served, browser, monkeypatch):
     monkeypatch.setenv("WORKBENCH_LANG", "en")
     english = Served(served.run, served.store, ["Ines"], iteration=2)

@@ -48,6 +48,13 @@ function nextPart(app, { review_next, prompt, accuracy }) {
     h("h3", {}, app.t("prompt_question")), h("p", {}, app.t(`prompt_${prompt.key}`, { named })));
 }
 
+const WIDEST = "100% (96% – 100%)".length;
+
+// The words beside a bar; all of a column are as wide as the widest, or bars of equal length would not mean the same.
+function barWords(words, widest) {
+  return h("span", { class: "value", style: `--widest:${widest}` }, words);
+}
+
 // A bar with its interval: the share, and the range in which the true share is to be expected.
 function bar(app, row) {
   if (row.estimate === null) return "–";
@@ -56,7 +63,7 @@ function bar(app, row) {
     h("span", { class: "track" },
       h("span", { class: "fill", style: `width:${at(row.estimate)}` }),
       h("span", { class: "whisker", style: `left:${at(row.low)};width:${at(row.high - row.low)}` })),
-    h("span", { class: "value" }, `${app.n.share(row.estimate)} (${app.n.range(row)})`));
+    barWords(`${app.n.share(row.estimate)} (${app.n.range(row)})`, WIDEST));
 }
 
 function categoryBars(app, { accuracy }) {
@@ -77,7 +84,7 @@ function timelineTable(app, { timeline }) {
   const columns = timeline[names[0]]?.map((_, k) => app.t("iteration", { n: k + 1 })) || [];
   return panel(app, "evolution", table(app.t("evolution_note"), [app.t("category"), ...columns],
     names.map((name) => [name, ...timeline[name].map((n) => h("span", { class: "bar-cell" },
-      h("span", { class: "track thin" }, h("span", { class: "fill calm", style: `width:${(100 * n / most).toFixed(1)}%` })), h("span", { class: "value" }, app.n.whole(n))))])));
+      h("span", { class: "track thin" }, h("span", { class: "fill calm", style: `width:${(100 * n / most).toFixed(1)}%` })), barWords(app.n.whole(n), app.n.whole(most).length)))])));
 }
 
 function confusionTable(app, { accuracy }) {

@@ -9,13 +9,14 @@ from browsing import Wire, through, until
 
 from workbench import reviewing
 from workbench.llm.providers import lexical
+from workbench.widgets.links import link, secret_of
 from workbench.widgets.review import CARD
 from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
 
 NAMES = ("Ana", "Beto", "Carla", "Dora", "Eva", "Fito", "Gala", "Hugo", "Ines", "Kim")
-SAMPLE = 40
+SAMPLE = 60
 
 
 def pids(served):
@@ -336,6 +337,156 @@ def test_a_text_that_is_typed_while_an_answer_is_on_its_way_decides_nothing(serv
     done += [ines.press("a"), ines.press("a")]
     assert served.decided("Ines") == done
     wire.close()
+
+
+def test_a_command_pressed_again_before_its_answer_is_lost_and_the_next_one_counts(served, visit):
+    wire = Wire(served.port)
+    ines = visit("Ines", through(served.now.links["Ines"], wire.port))
+    ines.page.evaluate("() => { window.now = Date.now(); Date.now = () => window.now; }")
+    done = served.decided("Ines")
+    for _ in range(3):
+        done.append(ines.item())
+        wire.hold()
+        for _ in range(3):
+            ines.page.keyboard.press("a")
+        wire.release()
+        ines.until_other(done[-1])
+    assert served.decided("Ines") == done
+    wire.close()
+
+
+def test_the_second_click_of_a_double_click_does_not_fall_on_the_next_item(served, visit):
+    kim = visit("Kim")
+    page, done = kim.page, served.decided("Kim")
+    page.evaluate("() => { const now = performance.now(); window.rested = 0; performance.now = () => now + rested; }")
+    for button in ("button.primary", ".category >> nth=2", "[data-key='press/z']"):
+        box = page.locator(button).bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        item = kim.item()
+        done += [item] if button != "[data-key='press/z']" else []
+        for click in (1, 2):
+            page.mouse.down(click_count=click)
+            page.mouse.up(click_count=click)
+            kim.until_other(item)
+        assert served.decided("Kim") == done
+        page.evaluate("rested += 401")
+    page.mouse.down(click_count=3)  # somebody who clicks fast, and has had time to read
+    page.mouse.up(click_count=3)
+    until(lambda: len(served.verdicts("Kim")) == len(done) - 2)
+
+
+def test_what_is_decided_is_what_shows_while_another_item_is_being_opened_from_the_search(served, visit):
+    wire = Wire(served.port)
+    kim = visit("Kim", through(served.now.links["Kim"], wire.port))
+    page, shown, done = kim.page, kim.item(), served.decided("Kim")
+    page.keyboard.press("f")
+    page.fill("form[role=search] input", "playera")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit >> nth=1")
+    wire.hold()
+    page.locator(".hit [data-key^='open/']").nth(1).click()
+    page.click("#tab-queue")
+    page.wait_for_selector(f"article.item[data-item='{shown}']")
+    page.keyboard.press("a")
+    wire.release()
+    kim.until_other(shown)
+    assert served.decided("Kim") == done
+    page.wait_for_timeout(400)  # keys rest after one that was lost
+    opened = kim.press("u")
+    assert served.decided("Kim") == [*done, opened]
+    wire.close()
+
+
+def kept(op_key, item, **changes):
+    """A decision that waits in a browser."""
+    message = {"op": "decide", "key": op_key, "item": item, "verdict": "choose", "tries": 0, "text": "TAXI"} | changes
+    return [f"workbench-review/one/1/Beto/{op_key}", json.dumps(message)]
+
+
+def test_decisions_that_waited_are_sent_in_order_and_one_that_does_not_hold_any_more_is_told(served, visit):
+    beto = visit("Beto")
+    page = beto.page
+    put = "([name, text]) => localStorage.setItem(name, text)"
+    item = beto.item()
+    rev = served.store.decisions("one", 1).item("Beto", item)["rev"]
+    page.evaluate(put, kept("b-first", item, rev=rev, category="Indeterminado", at=1))
+    page.evaluate(put, kept("a-second", item, rev=rev, category="Otros", at=2))
+    page.reload()
+    page.wait_for_selector(".live >> text=ya no vale")
+    assert "«TAXI»" in beto.told()
+    assert served.verdicts("Beto")["corrected_category"].tolist() == ["Indeterminado"]
+    assert page.evaluate("Object.keys(localStorage).filter((name) => name.includes('review')).length") == 0
+
+
+def test_of_one_item_the_latest_decision_alone_is_kept(served, visit):
+    wire = Wire(served.port)
+    beto = visit("Beto", through(served.now.links["Beto"], wire.port))
+    page, item = beto.page, beto.item()
+    page.evaluate(
+        "([name, text]) => localStorage.setItem(name, text)", kept("old", item, rev="?", category="Comida", at=1)
+    )
+    wire.hold()
+    page.keyboard.press("3")
+    waiting = page.evaluate("Object.keys(localStorage).filter((name) => name.includes('review'))")
+    assert len(waiting) == 1 and not waiting[0].endswith("/old")
+    wire.release()
+    beto.until_other(item)
+    wire.close()
+
+
+def test_half_an_emoji_in_a_note_is_stored_as_a_sign_and_ends_nothing(served, visit):
+    beto = visit("Beto")
+    beto.page.evaluate(
+        "() => { const box = document.querySelector('.note textarea');"
+        " box.value = 'ojo \ud83d'; box.dispatchEvent(new Event('input')); }"
+    )
+    beto.page.wait_for_timeout(500)
+    item = beto.press("a")
+    assert served.verdicts("Beto").set_index("item_id").loc[item, "user_notes"] == "ojo \ufffd"
+
+
+def test_what_waits_for_one_reviewer_is_not_sent_for_another_whose_name_begins_alike(served, visit):
+    wire = Wire(served.port)
+    other = link(f"http://127.0.0.1:{wire.port}", secret_of(served.store.folder), "one/1", "Beto/Hijo")
+    beto = visit("Beto", other)
+    wire.break_now()
+    beto.page.keyboard.press("a")
+    done = served.decided("Beto")
+    wire.mend()
+    beto.page.goto(through(served.now.links["Beto"], wire.port))
+    beto.page.wait_for_selector("article.item")
+    beto.page.wait_for_timeout(700)
+    assert (served.decided("Beto"), served.decided("Beto/Hijo")) == (done, [])
+    beto.page.goto(other)
+    until(lambda: len(served.decided("Beto/Hijo")) == 1)
+    wire.close()
+
+
+def test_a_browser_that_forbids_storing_can_review(served, visit):
+    page = visit("Beto").page
+    page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no'); } })")
+    page.reload()
+    page.wait_for_selector("article.item")
+    done = served.decided("Beto")
+    page.keyboard.press("a")
+    until(lambda: len(served.decided("Beto")) == len(done) + 1)
+
+
+def test_a_note_that_is_not_stored_yet_says_so_when_one_goes_on(served, visit):
+    beto = visit("Beto")
+    item = beto.press("a")
+    beto.press("b")
+    beto.page.fill(".note textarea", "mejor revisar")
+    beto.page.keyboard.press("Escape")
+    beto.press("ArrowRight")
+    assert "La nota queda en este navegador" in beto.told()
+    beto.page.keyboard.press("f")
+    text = served.store.decisions("one", 1).item("Beto", item)["fields"]["Concepto"]
+    beto.page.fill("form[role=search] input", text)
+    beto.page.keyboard.press("Enter")
+    beto.page.click(f"[data-key='accept/{item}']")
+    beto.page.wait_for_selector(".live >> text=Aceptado")
+    assert served.verdicts("Beto").set_index("item_id").loc[item, "user_notes"] == "mejor revisar"
 
 
 def test_a_category_chosen_for_a_hit_stays_until_it_is_stored_and_the_proposed_one_is_no_correction(served, visit):

@@ -84,6 +84,44 @@ def test_a_verdict_from_a_sheet_returns_when_the_one_that_replaced_it_is_taken_b
     pd.testing.assert_frame_equal(store.validations("one"), before)
 
 
+def test_a_verdict_from_a_sheet_that_came_later_stays_when_the_one_before_it_is_taken_back(store):
+    import pandas as pd
+
+    review = made_up_review(store, [made_up_item(0)])
+    review.decide("Ana", [decision("a", review.item("Ana", "item-00000"))])
+    sheet = {"iteration": 1, "category": "Viajes", "validated_at": "2099-01-01T00:00:00+00:00", "pool": "dev"}
+    given = {"item_id": "item-00000", "reviewer": "Ana", "is_correct": False, "corrected_category": "Otros"}
+    store.add_validations("one", pd.DataFrame([sheet | given | {"user_notes": "de la hoja"}]))
+    assert review.undo("Ana", "u") == ["item-00000"]
+    assert verdicts(store)["item-00000"] == ("Ana", False)
+
+
+def test_a_note_comes_back_with_its_item_and_stays_where_a_later_decision_has_none(store):
+    review = made_up_review(store, [made_up_item(0)])
+    item = review.next("Ana", OPEN)
+    review.decide("Ana", [decision("a", item, user_notes="ojo")])
+    review.undo("Ana", "u")
+    again = review.item("Ana", "item-00000")
+    assert (again["mine"], again["noted"]) == (None, "ojo")
+    assert review.item("Beto", "item-00000")["noted"] == ""
+    review.decide("Ana", [decision("b", again, "incorrect", "Otros")])
+    assert store.validations("one").iloc[0]["user_notes"] == "ojo"
+    review.decide("Ana", [decision("c", review.item("Ana", "item-00000"), user_notes="")])
+    assert store.validations("one").iloc[0]["user_notes"] == ""
+
+
+def test_a_clock_that_is_set_back_changes_no_order(store, monkeypatch):
+    review = made_up_review(store, [made_up_item(n) for n in range(4)])
+    times = iter(f"2026-01-01T00:{minute:02}:00.000000+00:00" for minute in range(59, 0, -1))
+    monkeypatch.setattr("workbench.runs.decisions.now", lambda: next(times))
+    done = []
+    for n in range(4):
+        done.append(review.next("Ana", OPEN)["item_id"])
+        review.decide("Ana", [decision(f"k{n}", review.item("Ana", done[-1]))])
+    assert review.beside("Ana", None, -1)["item_id"] == done[-1]
+    assert [review.undo("Ana", f"u{n}") for n in range(4)] == [[item] for item in reversed(done)]
+
+
 def test_unsure_and_skip_are_remembered_and_decide_nothing(store):
     review = made_up_review(store, [made_up_item(n) for n in range(3)])
     order = []

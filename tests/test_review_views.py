@@ -254,8 +254,8 @@ def test_progress_pace_time_left_and_accuracy_are_told(served, visit):
     shown = told(eva.page)
     done, asked = map(int, re.search(r"(\d+) / (\d+) listos", shown).groups())
     assert before <= done and asked == asked_in_all >= 60
-    assert "4 de usted" in shown
-    pace, left = re.search(r"([\d.]+) por minuto\s+(\d+) min restantes", shown).groups()
+    assert "4 por usted" in shown
+    pace, left = re.search(r"([\d.]+) por minuto\s+(\d+) min para terminar", shown).groups()
     assert float(pace) > 1 and int(left) == -(-(asked - done) // float(pace))
     share, low, high = map(int, re.search(r"(\d+)% correctos hasta ahora \((\d+)% – (\d+)%\)", shown).groups())
     assert low <= share <= high
@@ -352,7 +352,7 @@ def test_a_note_of_thousands_of_letters_is_kept_whole_and_a_full_one_says_so(ser
     hugo.page.keyboard.press("n")
     hugo.page.keyboard.insert_text("x" * (NOTE_LENGTH + 5))
     assert len(hugo.page.input_value(".note textarea")) == NOTE_LENGTH
-    assert "La nota está llena: 10,000 letras." in hugo.told()
+    assert "La nota está llena: 10,000 caracteres." in hugo.told()
 
 
 def test_a_note_is_kept_until_it_is_stored_whatever_comes_between(served, visit):

@@ -237,9 +237,9 @@ def _review_next(run: Run, store: RunStore, iteration: int, measured: dict[str, 
 
 def take_in(run: Run, store: RunStore, iteration: int) -> str:
     """Let verdicts that came after an iteration was validated count in its numbers; says what is to be done now."""
-    done = store.stage_done(run.run_id, "validate", iteration)
+    done, late = (store.stage_done(run.run_id, stage, iteration) for stage in ("validate", "refine"))
     validations = store.validations(run.run_id, iteration)
-    if done and iteration == run.iteration and len(validations):
+    if done and not late and len(validations):
         with store.lock(run.run_id), store.lock(run.run_id, name="stage", wait_seconds=LOCK_WAIT):
             notes = Notes(store, run, Step("validate", iteration), None)
             validation.share_pools(store, run.run_id, iteration)
@@ -248,6 +248,8 @@ def take_in(run: Run, store: RunStore, iteration: int) -> str:
             delivery.deliver(run, store, texts_of(store, run.run_id))
     asked = len(validation.asked_about(store, run.run_id, iteration))
     given = f"{validations['item_id'].nunique():,} of {asked:,} items have a verdict."
+    if late:
+        return f"{given} Those that came after the next prompt was made count in the tables of the next stage alone."
     if done:
         return f"{given} The run's numbers and tables count them."
     return f"{given} Go on with `workbench run PARAMETERS.yaml --run-id {run.run_id} --resume`."

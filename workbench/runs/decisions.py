@@ -61,7 +61,8 @@ class Decision:
     verdict: str
     """correct, incorrect (then `corrected_category` says what is right), unsure or skip."""
     corrected_category: str | None = None
-    user_notes: str = ""
+    user_notes: str | None = None
+    """None: what the reviewer has noted of the item before stays."""
     batch: str = ""
     """The key of the step that it belongs to, where one step decides several items."""
 
@@ -170,8 +171,10 @@ class Decisions(ReviewLists):
         pairs = [(each, item) for each, item in both if item and item["rev"] in _revisions(each, seat)]
         if len(pairs) < len(decisions):
             return Outcome.STALE
+        time = self._newest(transaction, reviewer)
         for each, item in pairs:
-            self._store(transaction, reviewer, each, item)
+            time = max(now(), _just_after(time))  # the order holds where the clock was set back
+            self._store(transaction, reviewer, each, item, time)
         transaction.update("review_seats", {"claimed_until": ""}, **self._values, reviewer=reviewer)
         return Outcome.STORED
 
@@ -228,26 +231,39 @@ class Decisions(ReviewLists):
 
     def _claim(self, transaction: Transaction, reviewer: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """Give an item as the reviewer sees it, and keep it from the others unless they have decided already."""
-        sql = (
-            f"SELECT i.* FROM review_decisions i WHERE {OF_REVIEW} AND i.item_id = :item_id AND i.reviewer = :reviewer"
-            " AND i.undone_by IS NULL ORDER BY i.decided_at DESC LIMIT 1"
-        )
-        mine = self._ask(transaction, sql, item_id=row["item_id"], reviewer=reviewer)
-        told = ("verdict", "corrected_category", "user_notes")
-        said = {name: mine[0][name] for name in told} if mine else None
+        mine = self._mine(transaction, reviewer, row["item_id"])
+        standing = [each for each in mine if each["undone_by"] is None]
+        said = {name: standing[-1][name] for name in ("verdict", "corrected_category")} if standing else None
         judged = bool(said and said["verdict"] != "skip")
         until = datetime.now(UTC) + timedelta(seconds=CLAIM_SECONDS)
         seat = self._seat(transaction, reviewer)
         seat |= {"item_id": row["item_id"], "claimed_until": "" if judged else until.isoformat(timespec="microseconds")}
         transaction.upsert("review_seats", [seat])
-        return shown({**row, "mine": judged}) | {"mine": said}
+        noted = mine[-1]["user_notes"] if mine else ""
+        return shown({**row, "mine": judged}) | {"mine": said, "noted": noted}
 
-    def _store(self, transaction: Transaction, reviewer: str, decision: Decision, item: Mapping[str, Any]) -> None:
+    def _mine(self, transaction: Transaction, reviewer: str, item_id: str) -> list[dict[str, Any]]:
+        """Give what a reviewer has decided of an item, taken back or not, in order."""
+        rows = transaction.rows("review_decisions", **self._values, item_id=item_id, reviewer=reviewer)
+        return sorted(rows, key=lambda row: str(row["decided_at"]))
+
+    def _newest(self, transaction: Transaction, reviewer: str) -> str:
+        """Give the time of a reviewer's newest decision; empty before the first."""
+        sql = f"SELECT MAX(i.decided_at) AS at FROM review_decisions i WHERE {OF_REVIEW} AND i.reviewer = :reviewer"
+        return self._ask(transaction, sql, reviewer=reviewer)[0]["at"] or ""
+
+    def _store(
+        self, transaction: Transaction, reviewer: str, decision: Decision, item: Mapping[str, Any], time: str
+    ) -> None:
         place = self._values | {"item_id": decision.item_id, "reviewer": reviewer}
         before = transaction.rows("validations", **place)
+        noted = (self._mine(transaction, reviewer, decision.item_id) or before or [{"user_notes": ""}])[-1][
+            "user_notes"
+        ]
         row = place | {"key": decision.key, "batch": decision.batch or decision.key, "verdict": decision.verdict}
         row |= {"category": item["category"], "corrected_category": decision.corrected_category}
-        row |= {"user_notes": decision.user_notes, "revision": decision.rev, "decided_at": now(), "undone_by": None}
+        row |= {"revision": decision.rev, "decided_at": time, "undone_by": None}
+        row["user_notes"] = noted if decision.user_notes is None else decision.user_notes
         transaction.upsert("review_decisions", [row | {"replaced": to_json(before[0]) if before else None}])
         if decision.verdict in ("correct", "incorrect"):
             fields = json.loads(item["card"])["fields"].values()
@@ -259,12 +275,12 @@ class Decisions(ReviewLists):
         settle(transaction, self._values, item)
 
     def _restore(self, transaction: Transaction, reviewer: str, row: Mapping[str, Any]) -> None:
-        """Put back the verdict that stood before a decision."""
+        """Put back the verdict that stood before a decision; one that came later, from a sheet, stays."""
         place = self._values | {"item_id": row["item_id"], "reviewer": reviewer}
-        if row["replaced"]:
-            transaction.upsert("validations", [json.loads(row["replaced"])])
-        else:
+        now_so = transaction.rows("validations", **place)
+        if not now_so or now_so[0]["validated_at"] == row["decided_at"]:
             transaction.delete("validations", **place)
+            transaction.upsert("validations", [json.loads(row["replaced"])] if row["replaced"] else [])
         if item := self._item(transaction, reviewer, row["item_id"]):
             settle(transaction, self._values, item)
 
@@ -273,3 +289,7 @@ def _revisions(decision: Decision, seat: Mapping[str, Any]) -> tuple[str, ...]:
     """Give the revisions that a decision may fall on: whoever had claimed an item may say their own of it."""
     claimed = seat["claimed_until"] and seat["item_id"] == decision.item_id
     return (decision.rev, decision.rev + SETTLED) if claimed else (decision.rev,)
+
+
+def _just_after(time: str) -> str:
+    return (datetime.fromisoformat(time) + timedelta(microseconds=1)).isoformat(timespec="microseconds") if time else ""

@@ -83,7 +83,8 @@ class ReviewSession:
         item_id, rev = str(message["item"]), str(message["rev"])
         said = self._said(item_id)
         verdict, category = self._verdict(message, said["category"])
-        notes = str(message.get("notes") or "")[:NOTE_LENGTH]
+        noted = message.get("notes")
+        notes = None if noted is None else str(noted)[:NOTE_LENGTH]
         decision = Decision(str(message["key"]), item_id, rev, verdict, category, notes)
         filters = Filters.from_plain(message.get("filters"))
         if message.get("stay"):

@@ -10,7 +10,7 @@ function makeApp(model) {
     about: start.about, reviewer: start.reviewer, noteLength: start.note_length, texts: start.texts, item: start.item, progress: start.progress,
     view: start.place.view || "queue", filters: start.place.filters || {}, note: start.place.note || {},
     lang: start.place.lang || start.lang, theme: start.place.theme || "auto",
-    pending: null, page: 0, typed: "", stamps: [], told: "",
+    pending: null, page: 0, typed: "", stamps: [], told: "", since: 0,
   };
   app.speak = () => { app.t = translator(app.texts, app.lang); app.n = numbers(app.lang); };
   app.speak();
@@ -37,6 +37,8 @@ function header(app) {
 
 function render({ model, el }) {
   const app = makeApp(model);
+  // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
+  const alone = !!document.body.dataset.voila;
   const bar = h("div"), main = h("main", { class: "view", tabIndex: -1 });
   const offline = h("div", { class: "offline", role: "alert", hidden: true });
   const trouble = h("div", { class: "trouble", role: "alert", hidden: true });
@@ -63,6 +65,7 @@ function render({ model, el }) {
   };
   app.draw = () => {
     root.lang = app.lang;
+    if (alone) document.documentElement.lang = app.lang;
     root.dataset.theme = app.theme;
     redraw(bar, [header(app)]);
     app.drawn = VIEWS[app.view](app, main);
@@ -74,16 +77,17 @@ function render({ model, el }) {
   };
   app.wire = connect(model, app);
 
-  // In Voila the whole page is the card's; in JupyterLab only keys inside it are, and none of those may add or cut cells.
-  const alone = !!document.body.dataset.voila;
   // Nothing is typed while an answer is on its way; and a text that was begun then, or in a field that is gone since,
   // does not go on as commands: they count again once the keyboard has rested, for longer where it was a text for sure.
-  let text = { at: 0, rest: REST };
+  // A command that is pressed again before its answer is no text: it is lost, and the next one counts.
+  let text = { at: 0, rest: REST }, command = "";
   const swallowed = (event, typing) => {
     const pressed = /^(Enter| )$/.test(event.key) && event.target.tagName === "BUTTON" && !main.contains(event.target);
     if (pressed || !TEXT_KEYS.test(event.key)) return false;
-    const gone = text.field ? !typing && !text.field.isConnected : true;
-    const lost = app.pending || (gone && Date.now() - text.at < text.rest);
+    const gone = text.field ? !typing && !text.field.isConnected : true, goesOn = Date.now() - text.at < text.rest;
+    const lost = app.pending || (gone && goesOn);
+    if (lost && !goesOn && !typing && event.key === command) return true;
+    if (!lost && !typing) command = event.key;
     const ends = event.key === "Enter", begins = typing || /^[/nf0]$/i.test(event.key);
     if (!lost) text = typing && !ends ? { at: Date.now(), rest: PAUSE, field: event.target } : { at: 0, rest: REST };
     else if (!event.repeat) text = { at: Date.now(), rest: ends ? REST : begins ? PAUSE : text.rest };

@@ -38,6 +38,11 @@ function textOf(item) {
   return Object.values(item.fields).filter(Boolean).join(" | ");
 }
 
+// What names an item in a message: whole characters, no half ones.
+function beginningOf(item) {
+  return [...textOf(item)].slice(0, 120).join("");
+}
+
 function fold(text) {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }

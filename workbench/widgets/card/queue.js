@@ -1,6 +1,6 @@
 // Queue: one item at a time. Nothing can be decided while a decision is on its way.
 
-const PER_PAGE = 9;
+const PER_PAGE = 9, UNREAD = 400;
 
 // The categories that match what is typed, the best first: the name itself, how it begins, how a word of it begins, what
 // is in it, and last what is in its description.
@@ -15,11 +15,20 @@ function shownCategories(app) {
   return app.about.categories.filter((one) => rank(one) >= 0).sort((one, other) => rank(one) - rank(other));
 }
 
-// Sends again what an earlier page could not: the same keys, so nothing counts twice.
+// Sends again what an earlier page could not: the same keys, so nothing counts twice. Until all have their answers the
+// item may change by itself, so nothing can be decided.
 function sendKept(app) {
-  app.wire.unsent().forEach((message) => app.wire.post(message, (reply) => {
-    if (reply.outcome === "stored") app.say(app.t("kept_stored"));
-    if (reply.outcome) queueShow(app, reply);
+  const kept = app.wire.unsent();
+  let left = kept.length;
+  const waits = () => app.busy(left ? { left } : null);
+  waits();
+  kept.forEach((message) => app.wire.post(message, (reply) => {
+    left -= 1;
+    if (reply.outcome) {
+      app.say(app.t(reply.outcome === "stale" ? "kept_stale" : "kept_stored", { text: message.text || "" }));
+      queueShow(app, reply);
+    }
+    waits();
   }));
 }
 
@@ -35,7 +44,7 @@ function decide(app, verdict, category = null) {
   if (verdict === "accept" && !app.item.category) return app.say(app.t("choose_first"));
   const { item_id: item, rev, category: said } = app.item;
   app.busy({ item });
-  const notes = app.note.text || "", text = textOf(app.item).slice(0, 120);
+  const notes = app.note.text || "", text = beginningOf(app.item);
   app.wire.keep("decide", { item, rev, verdict, category, notes, text, filters: app.filters }, (reply) => {
     if (reply.error) { app.busy(null); return; }
     if (reply.outcome === "stored") app.stamps.push(Date.now());
@@ -48,11 +57,12 @@ function decide(app, verdict, category = null) {
 
 function move(app, step) {
   if (app.pending) return;
+  const noted = app.item && app.wire.noteOf(app.item.item_id), waits = noted && noted !== app.item.noted ? app.t("note_waits") : "";
   app.busy({ step });
   app.wire.send("go", { step, item: app.item?.item_id || null, filters: app.filters }, (reply) => {
     if (!reply.error && reply.item === null && step < 0) { app.busy(null); app.say(app.t("no_earlier")); return; }
     queueShow(app, reply);
-    app.say("", aloud(app));
+    app.say(waits, aloud(app));
   });
 }
 
@@ -181,7 +191,7 @@ function verdictOf(app, item) {
 }
 
 function noteBox(app, item) {
-  const text = app.wire.noteOf(item.item_id) ?? (app.note.item === item.item_id ? app.note.text : item.mine?.user_notes || "");
+  const text = app.wire.noteOf(item.item_id) ?? (app.note.item === item.item_id ? app.note.text : item.noted || "");
   app.note = { item: item.item_id, text };
   let timer = null;
   return h("label", { class: "note" }, h("span", {}, app.t("note"), h("kbd", { "aria-hidden": "true" }, "N")),
@@ -214,7 +224,7 @@ function choices(app) {
     redraw(list, found.slice(app.page * PER_PAGE, (app.page + 1) * PER_PAGE).map(({ name, description }, k) =>
       h("li", {}, h("button", {
         key: `to/${name}`, class: `act category${name === app.item?.category ? " proposed" : ""}`, title: description || null,
-        "aria-keyshortcuts": String(k + 1), onclick: () => decide(app, "choose", name),
+        "aria-keyshortcuts": String(k + 1), onclick: once(app, () => decide(app, "choose", name)),
       }, h("kbd", { "aria-hidden": "true" }, String(k + 1)), h("span", {}, name)))));
     redraw(pager, [h("span", {}, app.t("page", { page: app.page + 1, pages })),
       h("button", { class: "quiet", key: "more", disabled: pages < 2, "aria-keyshortcuts": "0", onclick: () => turn() },
@@ -234,8 +244,13 @@ function choices(app) {
     h("h2", {}, app.t("correct_to")), box, list, pager), keys };
 }
 
+// The second click of a double click is not meant for the item that the first one has brought.
+function once(app, go) {
+  return (event) => { if (event.detail < 2 || performance.now() - app.since > UNREAD) go(); };
+}
+
 function actions(app) {
-  const act = (key, text, go, kind = "") => h("button", { class: `act ${kind}`, key: `press/${key}`, "aria-keyshortcuts": key, onclick: go },
+  const act = (key, text, go, kind = "") => h("button", { class: `act ${kind}`, key: `press/${key}`, "aria-keyshortcuts": key, onclick: once(app, go) },
     text, h("kbd", { "aria-hidden": "true" }, { ArrowRight: "→" }[key] || key.toUpperCase()));
   return h("footer", { class: "actions" },
     app.item?.category ? act("a", app.t("accept"), () => decide(app, "accept"), "primary") : null,
@@ -265,6 +280,6 @@ function queueView(app, main) {
   article.dataset.item = item.item_id;
   const another = main.querySelector("article.item")?.dataset.item !== item.item_id;
   redraw(main, [strip(app), filterRow(app), h("div", { class: "cols" }, article, side.node), actions(app)]);
-  if (another) toTop(main);
+  if (another) { app.since = performance.now(); toTop(main); }
   return { keys: { ...keys, ...side.keys } };
 }

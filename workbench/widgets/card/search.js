@@ -45,7 +45,7 @@ function hitCard(app, item, words, again) {
     if (app.sent[item.item_id] === item.rev) return;
     app.sent[item.item_id] = item.rev;
     node.setAttribute("aria-busy", "true");
-    app.wire.keep("decide", { item: item.item_id, rev: item.rev, verdict, category, notes: "", text: textOf(item).slice(0, 120), stay: true }, (reply) => {
+    app.wire.keep("decide", { item: item.item_id, rev: item.rev, verdict, category, notes: app.wire.noteOf(item.item_id), text: beginningOf(item), stay: true }, (reply) => {
       if (reply.error) {
         delete app.sent[item.item_id];
         return again();
@@ -77,10 +77,10 @@ function hitCard(app, item, words, again) {
 }
 
 function openItem(app, item) {
+  if (app.pending) return;
+  app.busy({ open: item });
   app.wire.send("open", { item }, (reply) => {
-    if (reply.error) return;
-    app.item = reply.item;
-    app.note = {};
-    app.open("queue");
+    queueShow(app, reply);
+    if (!reply.error) app.open("queue");
   });
 }

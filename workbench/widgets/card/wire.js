@@ -4,39 +4,55 @@
 
 const SILENCE = 6000;
 
+class Memory {  // in place of localStorage where a browser forbids it: nothing outlives the page then
+  getItem(name) { return this[name] ?? null; }
+  setItem(name, text) { this[name] = text; }
+  removeItem(name) { delete this[name]; }
+}
+
+// Half an emoji cannot be sent: it would end the connection, again and again.
+function sendable(message) {
+  return JSON.parse(JSON.stringify(message), (_, value) => (typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value));
+}
+
 function connect(model, app) {
   const waiting = new Map();
   let heard = Date.now();
-  const place = `${app.about.run_id}/${app.about.iteration}/${app.reviewer}/`;
+  const disk = (() => { try { return localStorage ?? new Memory(); } catch { return new Memory(); } })();
+  const place = `${app.about.run_id}/${app.about.iteration}/${encodeURIComponent(app.reviewer)}/`;
   const slot = `workbench-review/${place}`, notes = `workbench-note/${place}`;
-  const kept = () => Object.keys(localStorage).filter((name) => name.startsWith(slot));
-  const put = (name, text) => { try { localStorage.setItem(name, text); } catch { /* private mode */ } };
+  const kept = () => Object.keys(disk).filter((name) => name.startsWith(slot));
+  const put = (name, text) => { try { disk.setItem(name, text); } catch { /* private mode */ } };
   const store = (message) => put(slot + message.key, JSON.stringify(message));
   const written = (op, data) => ({ op, key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, ...data });
 
   function post(message, done = null) {
-    waiting.set(message.key, { message, done });
-    model.send(message);
+    const sent = sendable(message);
+    waiting.set(message.key, { message: sent, done });
+    model.send(sent);
   }
 
+  // Of one item the latest decision alone is kept: an earlier one that could not be stored is no longer meant.
   function keep(op, data, done) {
-    const message = written(op, { ...data, tries: 0 });
+    const message = written(op, { ...data, tries: 0, at: Date.now() });
+    unsent().filter((old) => data.item && old.item === data.item).forEach((old) => disk.removeItem(slot + old.key));
     store(message);
     post(message, done);
   }
 
   function unsent() {
-    return kept().flatMap((name) => { try { return [JSON.parse(localStorage.getItem(name))]; } catch { return []; } });
+    const found = kept().flatMap((name) => { try { return [JSON.parse(disk.getItem(name))]; } catch { return []; } });
+    return found.sort((one, other) => one.at - other.at);
   }
 
   function receive(answer) {
     const silent = Date.now() - heard > SILENCE, { message, done } = waiting.get(answer.re) || {};
     heard = Date.now();
     waiting.delete(answer.re);
-    if (!answer.error || answer.given_up) localStorage.removeItem(slot + answer.re);
+    if (!answer.error || answer.given_up) disk.removeItem(slot + answer.re);
     else if (message && "tries" in message) store({ ...message, tries: message.tries + 1 });
     if (answer.error) app.failed(answer, message);
-    if (message?.op === "decide" && !message.stay && /^(stored|known)$/.test(answer.outcome)) localStorage.removeItem(notes + message.item);
+    if (message?.op === "decide" && /^(stored|known)$/.test(answer.outcome)) disk.removeItem(notes + message.item);
     done?.(answer);
     if (silent) again();
   }
@@ -53,7 +69,7 @@ function connect(model, app) {
   const looks = setInterval(() => app.connection(Date.now() - heard < SILENCE, kept().length), 500);
   return {
     keep, unsent, post,
-    noteOf: (item) => localStorage.getItem(notes + item), keepNote: (item, text) => put(notes + item, text),
+    noteOf: (item) => disk.getItem(notes + item), keepNote: (item, text) => put(notes + item, text),
     send: (op, data = {}, done = null) => post(written(op, data), done),
     stop() { clearInterval(pings); clearInterval(looks); model.off("msg:custom", receive); model.off("reopened", again); },
   };

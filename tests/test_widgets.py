@@ -52,6 +52,8 @@ def test_a_file_picker_names_a_folder_that_is_not_there_and_a_file_that_cannot_b
     picker = FilePicker(".", files=["gastos.csv", "roto.xlsx"])
     assert "roto.xlsx" in picker.message.value and "wb-bad" in picker.message.value
     assert "Concepto" in picker.still()
+    picker._folder.value = "nowhere"
+    assert (picker.value["input"], picker._files.options) == ([], ())
 
 
 def test_a_cleaning_preview_shows_before_and_after_and_every_step(folder):
@@ -155,6 +157,9 @@ def test_a_run_in_the_background_is_followed_to_its_end_and_explored(folder):
     monitor.close()
     assert monitor.look()["state"] == "finished"
     assert "finished" in monitor.still() and not monitor.message.value
+    monitor.say("process 1 works on it already.", bad=True)
+    monitor.look()
+    assert "already" not in monitor.message.value
     with pytest.raises(UsageError, match="nobody works"):
         monitor.run.stop()
     explorer = IterationExplorer(run.run_id, store=store)

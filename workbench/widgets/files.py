@@ -69,6 +69,7 @@ class FilePicker(Panel):
     def _look(self, *_: object) -> None:
         folder = find_file(self._folder.value)
         if not folder.is_dir():
+            self._files.options = []
             raise UsageError(f"there is no folder {folder}.", hint="write the path of a folder that holds files.")
         found = sorted(path.as_posix() for path in folder.iterdir() if path.suffix.lower() in readers.SUFFIXES)
         self._files.options = found

@@ -76,6 +76,8 @@ class ClassificationMonitor(Panel):
         self._told.value = table(_lines(self.run.run_id, status), ["", ""])
         if status["fault"]:
             self.say(status["fault"], bad=True)
+        elif not status["running"]:
+            self.say("")  # what was said of the process that was at work holds no more
         return status
 
     def still(self) -> str:

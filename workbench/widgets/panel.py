@@ -56,7 +56,7 @@ class Panel:
     def say(self, text: str, *, bad: bool = False) -> None:
         """Show a line under the panel, or several."""
         lines = html.escape(text).replace("\n", "<br>")
-        self.message.value = f"<span class='{'wb-bad' if bad else 'wb-soft'}'>{lines}</span>"
+        self.message.value = text and f"<span class='{'wb-bad' if bad else 'wb-soft'}'>{lines}</span>"
 
     def _ipython_display_(self) -> None:
         if os.environ.get(EXECUTED):

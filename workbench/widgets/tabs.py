@@ -7,6 +7,7 @@ notebook may be closed and opened again, and the same file runs on a schedule.
 from __future__ import annotations
 
 import html
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,7 @@ class ValidationTab(Panel):
 
 def _answer(answer: dict[str, Any]) -> str:
     """Lay out one of the six questions with its sentences and its chart."""
-    sentences = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in answer["sentences"])
+    told = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in answer["sentences"])
+    sentences = re.sub("`([^`]+)`", r"<code>\1</code>", told)
     drawn = plots.to_svg(plots.chart(answer["chart"])) if answer["chart"] else ""
     return f"<h4>{html.escape(answer['question'])}</h4>{sentences}{drawn}"

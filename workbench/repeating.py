@@ -109,7 +109,7 @@ def _check_open(run: Run, store: RunStore, iteration: int) -> None:
         why = "a later step rests on it"
     elif not store.validations(run_id, iteration).empty:
         why = "it has verdicts"
-    elif store.has(run_id, "review_sheet", iteration) and _is_filled_in(store, run_id, iteration):
+    elif _is_being_filled_in(store, run_id, iteration):
         why = "its review sheet is being filled in"
     if why:
         raise UsageError(
@@ -118,9 +118,9 @@ def _check_open(run: Run, store: RunStore, iteration: int) -> None:
         )
 
 
-def _is_filled_in(store: RunStore, run_id: str, iteration: int) -> bool:
-    said = review.read_verdicts(store.path(run_id, "review_sheet", iteration))
-    return bool(said[["is_correct", "corrected_category", "user_notes"]].notna().any(axis=None))
+def _is_being_filled_in(store: RunStore, run_id: str, iteration: int) -> bool:
+    sheets = [each for each in ("review_sheet", "second_review_sheet") if store.has(run_id, each, iteration)]
+    return any(review.is_filled_in(store.path(run_id, sheet, iteration)) for sheet in sheets)
 
 
 def merged(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:

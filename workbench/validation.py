@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import metrics, review, sampling
-from workbench.errors import UsageError
+from workbench.errors import UsageError, VerdictError
 from workbench.measuring import prompt_of, texts_of
 from workbench.parameters import Parameters, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run
@@ -181,6 +181,23 @@ def write_review_sheets(run: Run, store: RunStore, iteration: int) -> None:
         sheets["second_review_sheet"] = asked[asked["overlap"]].reset_index(drop=True)
     for name, rows in sheets.items():
         write_sheet(run, store, iteration, store.path(run.run_id, name, iteration), rows)
+
+
+def check_sheet_free(run: Run, to: Path) -> None:
+    """Raise UsageError where a sheet would be written over what somebody has filled in, or over another file."""
+    if not to.exists():
+        return
+    try:
+        is_filled_in = review.is_filled_in(to)
+    except VerdictError:
+        hint = "choose another name for the sheet."
+        raise UsageError(f"{to} is there already, and it is no review sheet.", hint=hint) from None
+    if is_filled_in:
+        taken_by = f"`workbench validate PARAMETERS.yaml --run-id {run.run_id} --from {to}`"
+        raise UsageError(
+            f"{to} is filled in already; a new sheet in its place would undo that.",
+            hint=f"take its verdicts by {taken_by}, or choose another name for the new sheet.",
+        )
 
 
 def write_sheet(run: Run, store: RunStore, iteration: int, to: Path, asked: pd.DataFrame) -> None:

@@ -301,11 +301,13 @@ def refine(
 def export_sample(run: Run, store: RunStore, to: str | Path) -> tuple[Path, int]:
     """Write the newest sample as a sheet that a reviewer fills in; gives the path and the number of items.
 
-    Raises UsageError where there is no sample or the file is no .xlsx, StorageError where it cannot be written.
+    Raises UsageError where there is no sample, the file is no .xlsx, or it is there and no sheet that is still empty;
+    StorageError where it cannot be written.
     """
     if Path(to).suffix.lower() != ".xlsx":
         raise UsageError(f"{to} is no .xlsx file.", hint="the sheet has drop-downs, which only a workbook keeps.")
     iteration = newest_iteration(run, store)
+    validation.check_sheet_free(run, Path(to))
     asked = validation.asked_about(store, run.run_id, iteration)
     validation.write_sheet(run, store, iteration, Path(to), asked)
     return Path(to), len(asked)

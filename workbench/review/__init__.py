@@ -10,7 +10,7 @@ from workbench.review.precedence import DECIDERS, contradictions, final_answers
 from workbench.review.sheet import write_review_sheet
 from workbench.review.suspects import second_look, suspects
 from workbench.review.validations import to_validations, true_categories
-from workbench.review.verdict_files import read_verdicts
+from workbench.review.verdict_files import is_filled_in, read_verdicts
 from workbench.review.verdicts import TakenVerdicts, gold_categories, take_verdicts, verdicts_from_gold
 from workbench.settling import disputed
 
@@ -21,6 +21,7 @@ __all__ = [
     "disputed",
     "final_answers",
     "gold_categories",
+    "is_filled_in",
     "read_verdicts",
     "second_look",
     "share_pools",

@@ -13,6 +13,7 @@ import orjson
 import pandas as pd
 
 from workbench.errors import VerdictError
+from workbench.review.sheet import INPUT_COLUMNS
 from workbench.settings import find_file
 
 RAW_COLUMNS = ("item_id", "is_correct", "corrected_category", "user_notes", "reviewer", "category")
@@ -45,6 +46,11 @@ def read_verdicts(path: str | Path) -> pd.DataFrame:
     except OSError as fault:
         raise VerdictError(f"cannot read the verdicts {path}: {fault.strerror}.") from None
     return _raw_table(reader(content, str(path)), str(path))
+
+
+def is_filled_in(path: str | Path) -> bool:
+    """Say whether anybody has filled in any of a review sheet; raises VerdictError as `read_verdicts` does."""
+    return bool(read_verdicts(path)[list(INPUT_COLUMNS)].notna().any(axis=None))
 
 
 def _xlsx_rows(content: bytes, name: str) -> Iterator[Sequence[Any]]:

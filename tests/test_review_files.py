@@ -1,0 +1,58 @@
+"""Sheets that go out and files that come back: nothing that people wrote is lost, and nothing of it passes unsaid."""
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from workbench import repeating, workflow
+from workbench.cli import main
+from workbench.errors import UsageError
+
+UNTRUE = "validate.gold_column=null"
+
+
+def write_cells(sheet, cells):
+    """Write into the cells of a review sheet: {(row, column name): value}."""
+    book = openpyxl.load_workbook(sheet)
+    page = book.worksheets[0]
+    column = {cell.value: cell.column for cell in page[2]}
+    for (row, name), value in cells.items():
+        page.cell(row, column[name], value)
+    book.save(sheet)
+
+
+def read_cell(sheet, row, name):
+    page = openpyxl.load_workbook(sheet).worksheets[0]
+    return page.cell(row, [cell.value for cell in page[2]].index(name) + 1).value
+
+
+@pytest.mark.parametrize("name", ["is_correct", "corrected_category", "user_notes"])
+def test_a_new_sheet_takes_the_place_of_an_empty_one_and_never_of_one_that_is_filled_in(ran, capsys, name):
+    run, _ = ran(UNTRUE)
+    export = ("export", run.run_id, "--sample", "sheet.xlsx")
+    assert main(export) == main(export) == 0
+    write_cells("sheet.xlsx", {(4, name): "no"})
+    assert main(export) == 2
+    told = capsys.readouterr().err
+    assert "sheet.xlsx is filled in already" in told
+    assert f"`workbench validate PARAMETERS.yaml --run-id {run.run_id} --from sheet.xlsx`" in told
+    assert read_cell("sheet.xlsx", 4, name) == "no"
+
+
+def test_a_sheet_is_not_written_over_another_file(ran, project, capsys):
+    run, _ = ran(UNTRUE)
+    pd.DataFrame({"item_id": ["a"], "Concepto": ["vuelo"]}).to_excel("mine.xlsx", index=False)
+    (project / "text.xlsx").write_text("no workbook")
+    for name in ("mine.xlsx", "text.xlsx"):
+        before = (project / name).read_bytes()
+        assert main(["export", run.run_id, "--sample", name]) == 2
+        assert f"{name} is there already, and it is no review sheet" in capsys.readouterr().err
+        assert (project / name).read_bytes() == before
+
+
+def test_an_iteration_whose_second_sheet_is_being_filled_in_is_not_asked_again(ran):
+    run, store = ran(UNTRUE, "validate.overlap_share=0.5")
+    sheet = store.path(run.run_id, "second_review_sheet", 1)
+    write_cells(sheet, {(3, "user_notes"): "¿?"})
+    with pytest.raises(UsageError, match="its review sheet is being filled in"):
+        repeating.asked(run, store, workflow.Step("classify", 1), workflow.Again(failed=True))

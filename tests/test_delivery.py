@@ -2,14 +2,18 @@
 
 import gc
 import json
+import shutil
 import weakref
+import zipfile
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import write_project
 
 from workbench import delivery, readers, workflow
+from workbench.errors import UsageError
 from workbench.parameters import load_parameters
 from workbench.runs import WRITERS, RunStore, open_store, write_table
 from workbench.runs.parquet import BATCH_ROWS
@@ -133,3 +137,57 @@ def test_the_times_of_a_csv_are_written_alike_in_every_batch(tmp_path):
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     lines = (tmp_path / "whole.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines == ["Fecha", "2024-01-05", '""', "2024-01-05", "2024-01-06 10:20:30"]
+
+
+INPUTS = {
+    "a file": ("expenses.csv", "expenses.csv"),
+    "a folder": (".", "expenses.csv"),
+    "a pattern": ("exp*.csv", "expenses.csv"),
+    "an archive": ("all.zip", "all.zip"),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_of_the_run_is_never_overwritten_by_whatever_name(project, loop, monkeypatch, name):
+    given, spoilt = INPUTS[name]
+    with zipfile.ZipFile("all.zip", "w") as archive:
+        archive.write("expenses.csv")
+    (project / "all.zip").rename(project / ("all.zip" if given == "all.zip" else "other"))
+    store = open_store()
+    run = loop(load_parameters("run.yaml", [f"ingest.input={given}", "run.iterations=1"]), store)
+    before = (project / spoilt).read_bytes()
+    (project / "sub").mkdir()
+    (project / "link.csv").symlink_to(spoilt)
+    (project / "hard.csv").hardlink_to(spoilt)
+    monkeypatch.chdir("sub")
+    for to in (f"../{spoilt}", "../link.csv", "../hard.csv", project / spoilt):
+        with pytest.raises(UsageError, match="of run 'one' and would be overwritten; nothing is written"):
+            delivery.export(run, store, to)
+    assert (project / spoilt).read_bytes() == before
+
+
+def test_files_by_source_are_never_written_over_the_sources_and_over_an_earlier_export_they_are(project, loop):
+    (project / "in").mkdir()
+    for file in ("b.csv", "a.csv"):
+        shutil.copy("expenses.csv", project / "in" / file)
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["ingest.input=in", "run.iterations=1"]), store)
+    (project / "in" / "a.csv").rename(project / "gone.csv")
+    before = (project / "in" / "b.csv").read_bytes()
+    with pytest.raises(UsageError, match=r"in/b\.csv was an input"):
+        delivery.export_by_source(run, store, "in")
+    assert [path.name for path in (project / "in").iterdir()] == ["b.csv"]
+    assert (project / "in" / "b.csv").read_bytes() == before
+    for _ in range(2):
+        written = delivery.export_by_source(run, store, "in/out")
+        assert [(str(path), rows) for path, rows in written] == [("in/out/a.csv", 50), ("in/out/b.csv", 50)]
+        assert delivery.export(run, store, "in/answers.csv") == (Path("in/answers.csv"), 100)
+
+
+def test_a_review_sheet_is_not_written_over_the_workbook_that_the_run_was_made_from(project, loop):
+    table = pd.read_csv("expenses.csv").assign(item_id="x", is_correct=None, corrected_category=None, user_notes=None)
+    table.to_excel("expenses.xlsx", index=False)
+    store = open_store()
+    run = loop(load_parameters("run.yaml", ["ingest.input=expenses.xlsx", "validate.gold_column=null"]), store)
+    with pytest.raises(UsageError, match=r"expenses\.xlsx was an input"):
+        workflow.export_sample(run, store, "expenses.xlsx")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from workbench import dedup, readers, report, review
-from workbench.errors import UsageError, nearest
+from workbench.errors import UsageError, few, nearest
 from workbench.records import Run
 from workbench.runs import WRITERS, RunStore, write_table
 
@@ -68,9 +69,11 @@ def export(run: Run, store: RunStore, to: str | Path, *, stage: str = "classify"
     """Write the rows of a run to a file of the kind that its suffix names; gives the path and the number of rows.
 
     Raises:
-        UsageError: the run has not come so far, or the suffix is none of .xlsx, .csv, .parquet, .json.
+        UsageError: the run has not come so far, the suffix is none of .xlsx, .csv, .parquet, .json, or the file is one
+            that the run was made from.
         StorageError: the file cannot be written.
     """
+    check_no_input(run, store, [Path(to)])
     if not Path(to).parent.is_dir():
         raise UsageError(f"there is no folder {Path(to).parent}.", hint="make it first, or check the path.")
     return Path(to), write_table(Path(to), _batches(run, store, stage))
@@ -90,11 +93,42 @@ def export_by_source(
     batches = _batches(run, store, stage)
     own = _Own(store, run.run_id, stage)
     left: list[pd.DataFrame] = []
-    written: dict[Path, int] = {}
+    places: dict[Path, tuple[str, int]] = {}
     for source, rows in _stretches(store, run.run_id):
-        path = _place(Path(to), source, suffix, written)
-        written[path] = write_table(path, (own.of(source, part) for part in _next_rows(batches, left, rows)))
-    return list(written.items())
+        places[_place(Path(to), source, suffix, places)] = source, rows
+    check_no_input(run, store, places)
+    return [
+        (path, write_table(path, (own.of(source, part) for part in _next_rows(batches, left, rows))))
+        for path, (source, rows) in places.items()
+    ]
+
+
+def check_no_input(run: Run, store: RunStore, targets: Iterable[Path]) -> None:
+    """Raise UsageError where one of the files to write is one that the run was made from, under whatever name."""
+    known = {identity for path in _inputs(run, store) if (identity := _identity(Path(path)))}
+    if spoilt := [str(path) for path in targets if _identity(path) in known]:
+        was, what = ("was", "an input") if len(spoilt) == 1 else ("were", "inputs")
+        raise UsageError(
+            f"{few(spoilt)} {was} {what} of run {run.run_id!r} and would be overwritten; nothing is written.",
+            hint="name another file or folder; inputs stay as they are.",
+        )
+
+
+def _inputs(run: Run, store: RunStore) -> list[str]:
+    """Give the paths of the files that a run was made from; of those inside an archive, the archive's."""
+    files = store.load(run.run_id, "files") if store.has(run.run_id, "files") else pd.DataFrame()
+    if "path" in files:
+        return list(map(os.fsdecode, files["path"].dropna().unique()))
+    return [each["path"] for each in store.manifest(run.run_id)["inputs"]]  # all that older runs know
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Say which file a path leads to, through whatever links; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _stretches(store: RunStore, run_id: str) -> list[tuple[str, int]]:
@@ -148,7 +182,7 @@ class _Own:
         return rows.assign(**typed).drop(columns=unwanted)
 
 
-def _place(folder: Path, source: str, suffix: str | None, taken: Mapping[Path, int]) -> Path:
+def _place(folder: Path, source: str, suffix: str | None, taken: Container[Path]) -> Path:
     """Give the file for a source's rows: below the folder whatever the source is called, and no other source's."""
     parts = [part.replace(":", "_") for part in PurePosixPath(source).parts if part not in ("..", "/", "")]
     named = folder.joinpath(*parts)

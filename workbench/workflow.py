@@ -301,12 +301,13 @@ def refine(
 def export_sample(run: Run, store: RunStore, to: str | Path) -> tuple[Path, int]:
     """Write the newest sample as a sheet that a reviewer fills in; gives the path and the number of items.
 
-    Raises UsageError where there is no sample, the file is no .xlsx, or it is there and no sheet that is still empty;
+    Raises UsageError where there is no sample, the file is no .xlsx, or it is there and not an empty sheet;
     StorageError where it cannot be written.
     """
     if Path(to).suffix.lower() != ".xlsx":
         raise UsageError(f"{to} is no .xlsx file.", hint="the sheet has drop-downs, which only a workbook keeps.")
     iteration = newest_iteration(run, store)
+    delivery.check_no_input(run, store, [Path(to)])
     validation.check_sheet_free(run, Path(to))
     asked = validation.asked_about(store, run.run_id, iteration)
     validation.write_sheet(run, store, iteration, Path(to), asked)

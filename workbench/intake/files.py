@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -144,10 +146,11 @@ class FileList:
         return [s.name for s in _look(self._options, ()).sources if (s.path, s.members) not in known]
 
     def table(self) -> pd.DataFrame:
-        """List every file: name, kind, bytes, rows, state, reason, sha256.
+        """List every file: name, kind, bytes, rows, state, reason, sha256, path.
 
-        A state is read, kept (an earlier run had read it), failed, excluded or passed over. The reason of a file that
-        was read is what its reader has to say of it, such as lines that it left out.
+        A path is bytes, as names need not be text, and of a file in an archive the archive's. A state is read, kept
+        (an earlier run had read it), failed, excluded or passed over. The reason of a file that was read is what its
+        reader has to say of it, such as lines that it left out.
         """
         reasons = {fault.name: str(fault.error) for fault in self.faults}
         rows: list[tuple[Any, ...]] = []
@@ -156,11 +159,13 @@ class FileList:
             state = "failed" if source.name in reasons else "kept" if sha in self.kept else "read"
             count = self._rows.get(source.name)
             reason = reasons.pop(source.name, None) or "; ".join(self._notes.get(source.name, [])) or None
-            rows.append((source.name, source.kind, source.size, count, state, reason, sha))
-        rows += [(name, None, None, None, "failed", reason, None) for name, reason in reasons.items()]
-        rows += [(name, None, None, None, "excluded", "ingest.exclude", None) for name in self.excluded()]
-        rows += [(name, None, None, None, "passed over", "no format claims it", None) for name in self._passed_over]
-        columns = ["name", "kind", "bytes", "rows", "state", "reason", "sha256"]
+            path = os.fsencode(source.path if "://" in source.path else Path(source.path).absolute())
+            rows.append((source.name, source.kind, source.size, count, state, reason, sha, path))
+        unread = [(name, "failed", reason) for name, reason in reasons.items()]
+        unread += [(name, "excluded", "ingest.exclude") for name in self.excluded()]
+        unread += [(name, "passed over", "no format claims it") for name in self._passed_over]
+        rows += [(name, None, None, None, state, reason, None, None) for name, state, reason in unread]
+        columns = ["name", "kind", "bytes", "rows", "state", "reason", "sha256", "path"]
         return pd.DataFrame(rows, columns=columns).astype({"bytes": "Int64", "rows": "Int64"})
 
     def inputs(self) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
 """Sheets that go out and files that come back: nothing that people wrote is lost, and nothing of it passes unsaid."""
 
+import json
+
 import openpyxl
 import pandas as pd
 import pytest
+from review_sheets import fill_in
 
 from workbench import repeating, workflow
 from workbench.cli import main
 from workbench.errors import UsageError
+from workbench.parameters import load_parameters
 
 UNTRUE = "validate.gold_column=null"
 
@@ -56,3 +60,45 @@ def test_an_iteration_whose_second_sheet_is_being_filled_in_is_not_asked_again(r
     write_cells(sheet, {(3, "user_notes"): "¿?"})
     with pytest.raises(UsageError, match="its review sheet is being filled in"):
         repeating.asked(run, store, workflow.Step("classify", 1), workflow.Again(failed=True))
+
+
+# --- what is said of the verdicts that came
+
+
+def verdict_file(path, items, **values):
+    """A file of verdicts of one's own making; gives its name."""
+    rows = [{"item_id": item, "is_correct": True} | values for item in items]
+    path.write_text(json.dumps(rows))
+    return str(path)
+
+
+def take(parameters, run, store, file, iteration=1):
+    """Validate an iteration with a file, as `validate --from` does."""
+    return workflow.validate(run, workflow.with_verdicts(parameters, file), store, iteration=iteration, more=True)
+
+
+@pytest.fixture
+def second(ran, loop, project):
+    """A run that awaits the review of its second iteration, in which two disputed items shall be looked at again."""
+    run, store = ran(UNTRUE)
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    fill_in(store.path(run.run_id, "review_sheet", 1))
+    run = workflow.validate(run, parameters, store)
+    sample = store.load(run.run_id, "sample", 1)
+    doubted = list(sample.loc[sample["category"] != "Otros", "item_id"])[:2]
+    take(parameters, run, store, verdict_file(project / "doubts.json", doubted, reviewer="Ana"))
+    run = loop(parameters, store)
+    assert set(store.load(run.run_id, "review_items", 2)["item_id"]) >= set(doubted)
+    return run, store, parameters
+
+
+def test_items_are_counted_once_for_two_reviewers_and_not_where_they_were_only_looked_at_again(second, project):
+    run, store, parameters = second
+    sample, again = (list(store.load(run.run_id, name, 2)["item_id"]) for name in ("sample", "review_items"))
+    assert len(sample) == 10
+    for name in ("Ana", "Beto"):
+        file = verdict_file(project / f"{name}.json", [*sample[:3], *again[:1]], reviewer=name)
+        take(parameters, run, store, file, iteration=2)
+    assert workflow.review_advice(run, store, 2) == "3 of 10 sampled items have a verdict."
+    facts = store.facts(run.run_id, "validate", 2)
+    assert [facts[name] for name in ("sample", "judged", "verdicts")] == [10, 3, 8]

@@ -147,6 +147,12 @@ def asked_about(store: RunStore, run_id: str, iteration: int) -> pd.DataFrame:
     return both.assign(**marks).reset_index(drop=True)
 
 
+def judged(store: RunStore, run_id: str, iteration: int) -> set[str]:
+    """Give the items of an iteration's sample that have a verdict in it, by however many people."""
+    sample: pd.DataFrame = store.load(run_id, "sample", iteration, columns=["item_id"])
+    return set(sample["item_id"]) & set(store.validations(run_id, iteration)["item_id"])
+
+
 def nothing_to_ask(notes: Notes) -> str:
     """Say why an iteration does not wait for a review; empty where its sample holds an item.
 

@@ -149,7 +149,8 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
         facts = store.facts(run.run_id, "validate", iteration)
         if facts.get("nothing_to_ask"):
             return str(facts["nothing_to_ask"])
-        return f"{facts['verdicts']} of {facts['sample']} sampled items have a verdict."
+        judged = len(validation.judged(store, run.run_id, iteration))
+        return f"{judged:,} of {facts['sample']:,} sampled items have a verdict."
     sheet = shown(store.path(run.run_id, "review_sheet", iteration))
     if store.has(run.run_id, "second_review_sheet", iteration):
         sheet += ", and let a second reviewer fill in review_second.xlsx beside it,"
@@ -274,7 +275,8 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     faults = validation.take_verdicts(notes, parameters.validate_)
     validation.share_pools(store, run_id, iteration)
     validations = store.validations(run_id, iteration)
-    notes.facts.update(sample=len(store.load(run_id, "sample", iteration)), verdicts=len(validations))
+    judged, sample = validation.judged(store, run_id, iteration), store.load(run_id, "sample", iteration)
+    notes.facts.update(sample=len(sample), judged=len(judged), verdicts=len(validations))
     if validations.empty and (nothing := validation.nothing_to_ask(notes)):
         notes.facts["nothing_to_ask"] = nothing
     notes.waiting = validations.empty and "nothing_to_ask" not in notes.facts

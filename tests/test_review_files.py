@@ -9,8 +9,10 @@ from review_sheets import fill_in
 
 from workbench import repeating, workflow
 from workbench.cli import main
-from workbench.errors import UsageError
+from workbench.errors import UsageError, VerdictError
 from workbench.parameters import load_parameters
+from workbench.records import RunState
+from workbench.runs import open_store
 
 UNTRUE = "validate.gold_column=null"
 
@@ -102,3 +104,51 @@ def test_items_are_counted_once_for_two_reviewers_and_not_where_they_were_only_l
     assert workflow.review_advice(run, store, 2) == "3 of 10 sampled items have a verdict."
     facts = store.facts(run.run_id, "validate", 2)
     assert [facts[name] for name in ("sample", "judged", "verdicts")] == [10, 3, 8]
+
+
+def test_the_sheet_of_another_iteration_closes_no_review_and_is_told(second, project):
+    run, store, parameters = second
+    first = store.path(run.run_id, "review_sheet", 1)
+    again = store.load(run.run_id, "review_items", 2)["item_id"]
+    run = take(parameters, run, store, str(first), iteration=2)
+    assert run.state == RunState.AWAITING_REVIEW
+    assert not store.stage_done(run.run_id, "validate", 2)
+    known = set(store.validations(run.run_id, 1)["item_id"])
+    stored = store.validations(run.run_id, 2)
+    assert len(stored) and set(stored["item_id"]) <= set(again)
+    left = len(known - set(again))
+    assert workflow.review_advice(run, store, 2).startswith(
+        f"{left} rows are of items that were judged before and are not asked about now; is this the sheet of another "
+        "iteration? So far only items to look at again have a verdict, and none of the sample. 10 items await a review"
+    )
+    run = take(parameters, run, store, verdict_file(project / "now.json", store.load("one", "sample", 2)["item_id"]), 2)
+    assert (run.state, workflow.review_advice(run, store, 2)) == (
+        RunState.FINISHED,
+        "10 of 10 sampled items have a verdict.",
+    )
+
+
+def test_a_file_with_the_verdicts_of_all_iterations_serves_each_of_them(loop, project):
+    store = open_store()
+    parameters = load_parameters("run.yaml", ["validate.verdicts=all.json", "validate.gold_column=null"])
+    verdict_file(project / "all.json", [])
+    for iteration in (1, 2):
+        run = loop(parameters, store)
+        assert run.state == RunState.AWAITING_REVIEW
+        samples = [store.load("one", "sample", each)["item_id"] for each in range(1, iteration + 1)]
+        verdict_file(project / "all.json", [*pd.concat(samples)])
+    run = loop(parameters, store)
+    assert run.state == RunState.FINISHED
+    assert workflow.review_advice(run, store, 2) == (
+        "10 rows are of items that were judged before and are not asked about now. "
+        "10 of 10 sampled items have a verdict."
+    )
+
+
+def test_what_is_told_of_a_file_is_said_beside_its_faults_too(second, project):
+    run, store, parameters = second
+    known = set(store.validations("one", 1)["item_id"]) - set(store.load("one", "review_items", 2)["item_id"])
+    file = verdict_file(project / "mixed.json", [sorted(known)[0], "nobody"])
+    told = "0 verdicts were taken, 1 were not: .*nobody.* 1 row is of an item that was judged before and is not asked"
+    with pytest.raises(VerdictError, match=told):
+        take(parameters, run, store, file, iteration=2)

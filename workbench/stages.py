@@ -164,8 +164,8 @@ def perform(notes: Notes, work: Callable[[Notes], None], *, anew: bool = False) 
         except WorkbenchError as error:
             log.error(str(error), extra=where)
             raise
-        if not notes.waiting:
-            store.finish_stage(run_id, step.stage, step.iteration, facts=notes.facts)
+        note = store.start_stage if notes.waiting else store.finish_stage
+        note(run_id, step.stage, step.iteration, facts=notes.facts)
         store.set_state(run_id, _state_after(notes))
         log.info("waiting for verdicts" if notes.waiting else "done", extra={**where, "facts": notes.facts})
     return store.get(run_id)

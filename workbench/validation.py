@@ -86,8 +86,11 @@ def check_more(run: Run, store: RunStore, iteration: int, file: str | Path) -> N
         )
 
 
-def take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
-    """Keep the verdicts that gold column, verdicts file or review sheets give; says what is wrong."""
+def take_verdicts(notes: Notes, options: ValidateSection) -> tuple[list[str], list[str]]:
+    """Keep the verdicts that gold column, verdicts file or review sheets give.
+
+    Says what is wrong, so that it was not taken, and what people should know although nothing is.
+    """
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     prompt, texts = prompt_of(notes.run, store, iteration), texts_of(store, run_id)
     if options.gold_column:
@@ -96,18 +99,31 @@ def take_verdicts(notes: Notes, options: ValidateSection) -> list[str]:
         taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
         verdicts = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts)
         store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
-        return list(taken.faults)
+        return list(taken.faults), []
     asked = asked_about(store, run_id, iteration)
     known = set(store.validations(run_id)["item_id"]) - set(asked["item_id"])
-    faults: list[str] = []
+    faults, told = list[str](), list[str]()
     for file, reviewer in _sheets(store, run_id, iteration, options):
         raw = review.read_verdicts(file)
+        told += _not_asked(raw, known, store.load(run_id, "sample", iteration)["item_id"])
         raw = raw[~raw["item_id"].isin(known)]
         taken = review.take_verdicts(raw, asked, prompt.category_names, prompt.find_category)
         verdicts = review.to_validations(taken.frame, asked, iteration=iteration, texts=texts, reviewer=reviewer)
         store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
         faults += [f"{file.name}, {fault}" if reviewer == SECOND else fault for fault in taken.faults]
-    return faults
+    return faults, told
+
+
+def _not_asked(raw: pd.DataFrame, known: set[str], sampled: pd.Series[str]) -> list[str]:
+    """Tell of verdicts that are left out, as their items are `known` from earlier and not asked about now."""
+    decided = raw[["is_correct", "corrected_category"]].notna().any(axis=1)
+    count = int((decided & raw["item_id"].isin(known)).sum())
+    if not count:
+        return []
+    one = "1 row is of an item that was judged before and is not asked about now"
+    many = f"{count:,} rows are of items that were judged before and are not asked about now"
+    question = "" if raw["item_id"].isin(sampled).any() else "; is this the sheet of another iteration?"
+    return [(one if count == 1 else many) + (question or ".")]
 
 
 def _sheets(store: RunStore, run_id: str, iteration: int, options: ValidateSection) -> Iterator[tuple[Path, str]]:

@@ -144,7 +144,12 @@ def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
 
 
 def review_advice(run: Run, store: RunStore, iteration: int) -> str:
-    """Say in a sentence or two what people have to do now, if anything."""
+    """Say in a few sentences what was made of the verdicts that came, and what people have to do now, if anything."""
+    told = store.facts(run.run_id, "validate", iteration).get("told", [])
+    return " ".join([*told, _what_to_review(run, store, iteration)])
+
+
+def _what_to_review(run: Run, store: RunStore, iteration: int) -> str:
     if store.stage_done(run.run_id, "validate", iteration):
         facts = store.facts(run.run_id, "validate", iteration)
         if facts.get("nothing_to_ask"):
@@ -154,9 +159,10 @@ def review_advice(run: Run, store: RunStore, iteration: int) -> str:
     sheet = shown(store.path(run.run_id, "review_sheet", iteration))
     if store.has(run.run_id, "second_review_sheet", iteration):
         sheet += ", and let a second reviewer fill in review_second.xlsx beside it,"
-    asked = len(validation.asked_about(store, run.run_id, iteration))
+    asked = set(validation.asked_about(store, run.run_id, iteration)["item_id"])
+    open_ = asked - set(store.validations(run.run_id, iteration)["item_id"])
     return (
-        f"{asked} items await a review: open the dashboard by `workbench review"
+        f"{len(open_):,} items await a review: open the dashboard by `workbench review"
         f" {run.run_id}`, or fill in the coloured columns of {sheet} and save it; then go on with --run-id {run.run_id}"
         " --resume."
     )
@@ -272,14 +278,17 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
     if not store.has(run_id, "sample", iteration):
         validation.draw_sample(notes, parameters)
-    faults = validation.take_verdicts(notes, parameters.validate_)
+    faults, told = validation.take_verdicts(notes, parameters.validate_)
     validation.share_pools(store, run_id, iteration)
     validations = store.validations(run_id, iteration)
     judged, sample = validation.judged(store, run_id, iteration), store.load(run_id, "sample", iteration)
     notes.facts.update(sample=len(sample), judged=len(judged), verdicts=len(validations))
-    if validations.empty and (nothing := validation.nothing_to_ask(notes)):
+    if not judged and (nothing := validation.nothing_to_ask(notes)):
         notes.facts["nothing_to_ask"] = nothing
-    notes.waiting = validations.empty and "nothing_to_ask" not in notes.facts
+    notes.waiting = not judged and "nothing_to_ask" not in notes.facts
+    if notes.waiting and len(validations):
+        told = [*told, "So far only items to look at again have a verdict, and none of the sample."]
+    notes.facts["told"] = told
     if not faults and not notes.waiting:
         validation.keep_verdicts(notes)
         measure(notes)
@@ -287,7 +296,8 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     if faults:
         raise VerdictError(
             f"{len(validations)} verdicts were taken, {len(faults)} were not: "
-            f"{few([fault.rstrip('.') for fault in faults], FAULTS_SHOWN, '; ')}.",
+            f"{few([fault.rstrip('.') for fault in faults], FAULTS_SHOWN, '; ')}."
+            + "".join(f" {sentence}" for sentence in told),
             hint="correct these rows in the file and run the same command again.",
         )
 

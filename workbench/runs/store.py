@@ -143,11 +143,11 @@ class RunStore(Doors):
             and all(self.has(run_id, name, iteration or None) for name in row["artifacts"])
         )
 
-    def start_stage(self, run_id: str, stage: str, iteration: int = 0) -> None:
-        """Note that a stage begins (again); an iteration above the run's becomes the run's. Raises RunNotFound."""
+    def start_stage(self, run_id: str, stage: str, iteration: int = 0, facts: Mapping[str, Any] | None = None) -> None:
+        """Note that a stage begins (again), or waits, with `facts`; a new iteration becomes the run's; RunNotFound."""
         self._row(run_id)
         row = {"run_id": run_id, "stage": check_stage(stage), "iteration": iteration, "state": _RUNNING}
-        row |= {"started_at": now(), "finished_at": None, "facts": {}, "artifacts": []}
+        row |= {"started_at": now(), "finished_at": None, "facts": dict(facts or {}), "artifacts": []}
         with self._database.write() as transaction:
             run = row_to_change(transaction, run_id)
             current = max(run["iteration"], iteration)
@@ -184,7 +184,7 @@ class RunStore(Doors):
             return manifests.stage_frame(transaction.rows("stages", run_id=run_id))
 
     def facts(self, run_id: str, stage: str, iteration: int = 0) -> dict[str, Any]:
-        """Give what a stage left on record when it was done; empty where it is not."""
+        """Give what a stage left on record when it was done or began to wait; empty where it has done neither."""
         row = self._stage(run_id, check_stage(stage), iteration)
         return dict(row["facts"]) if row else {}
 

@@ -152,3 +152,30 @@ def test_what_is_told_of_a_file_is_said_beside_its_faults_too(second, project):
     told = "0 verdicts were taken, 1 were not: .*nobody.* 1 row is of an item that was judged before and is not asked"
     with pytest.raises(VerdictError, match=told):
         take(parameters, run, store, file, iteration=2)
+
+
+# --- what a sheet must have kept
+
+
+@pytest.mark.parametrize("name", ["is_correct", "corrected_category", "user_notes"])
+def test_a_sheet_with_a_renamed_or_deleted_column_is_refused_and_names_it(ran, name):
+    run, store = ran(UNTRUE)
+    sheet = store.path(run.run_id, "review_sheet", 1)
+    fill_in(sheet)
+    write_cells(sheet, {(2, name): "¿Correcto?"})
+    with pytest.raises(VerdictError, match=f"has no column '{name}'. Hint: headers must stay as they were") as told:
+        workflow.validate(run, load_parameters("run.yaml", [UNTRUE]), store)
+    assert str(sheet) in str(told.value)
+    assert store.validations(run.run_id).empty
+
+
+def test_a_sheet_that_was_copied_to_a_second_tab_is_refused_and_names_both(ran):
+    run, store = ran(UNTRUE)
+    sheet = store.path(run.run_id, "review_sheet", 1)
+    fill_in(sheet)
+    book = openpyxl.load_workbook(sheet)
+    book.copy_worksheet(book.worksheets[0]).title = "de Ana"
+    book.save(sheet)
+    with pytest.raises(VerdictError, match=r"on each of the sheets 'Revisión' and 'de Ana'. Hint: keep the one"):
+        workflow.validate(run, load_parameters("run.yaml", [UNTRUE]), store)
+    assert store.validations(run.run_id).empty

@@ -25,8 +25,9 @@ HEADER_SEARCH = 10
 def read_verdicts(path: str | Path) -> pd.DataFrame:
     """Read what a verdict file says, row by row, without judging it.
 
-    An XLSX or CSV file needs a header with `item_id` and at least one of `is_correct` and `corrected_category`; JSON is
-    a list of objects, or `{"validations": [...]}`.
+    An XLSX file is a review sheet: one sheet of it has a header with `item_id` and all that reviewers fill in. A CSV
+    file needs `item_id` and at least one of `is_correct` and `corrected_category`; JSON is a list of objects, or
+    `{"validations": [...]}`.
 
     Returns:
         Columns item_id, is_correct, corrected_category, user_notes, reviewer, category (the one that the reviewer saw):
@@ -60,11 +61,15 @@ def _xlsx_rows(content: bytes, name: str) -> Iterator[Sequence[Any]]:
         warnings.simplefilter("ignore")  # openpyxl warns of drop-downs that it does not keep
         try:
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-            sheets = [list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets]
+            sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
         except Exception as fault:  # a damaged file makes openpyxl raise nearly anything
             raise VerdictError(f"{name} is not a readable XLSX file: {fault}.") from None
-    rows = next((rows for rows in sheets if _header_at(rows) is not None), [])
-    return iter(rows)
+    headed = {title: rows for title, rows in sheets.items() if _header_at(rows) is not None}
+    if len(headed) > 1:
+        titles = " and ".join(map(repr, headed))
+        hint = "keep the one that is filled in and delete the others."
+        raise VerdictError(f"{name} has a header with item_id on each of the sheets {titles}.", hint=hint)
+    return iter(next(iter(headed.values()), []))
 
 
 def _csv_rows(content: bytes, name: str) -> Iterator[Sequence[Any]]:
@@ -101,16 +106,23 @@ def _column_name(cell: Any) -> str:
     return str(cell or "").strip().casefold()
 
 
+def _missing(names: Sequence[str], *, is_sheet: bool) -> list[str]:
+    """Name what a header lacks: a review sheet has all that reviewers fill in, a file of one's own needs one answer."""
+    if is_sheet:
+        return [name for name in INPUT_COLUMNS if name not in names]
+    return [] if {"is_correct", "corrected_category"} & set(names) else ["is_correct"]
+
+
 def _raw_table(rows: Iterator[Sequence[Any]], name: str) -> pd.DataFrame:
     """Find the header and keep the columns that matter; rows without anything in them are dropped."""
     lines = list(rows)
     at = _header_at(lines)
     names = [_column_name(cell) for cell in lines[at]] if at is not None else []
-    if at is None or not {"is_correct", "corrected_category"} & set(names):
-        missing = "item_id" if at is None else "is_correct"
-        raise VerdictError(
-            f"{name} has no column {missing!r}.", hint=f"the header needs item_id and {', '.join(RAW_COLUMNS[1:4])}."
-        )
+    is_sheet = name.casefold().endswith((".xlsx", ".xlsm"))
+    if at is None or (missing := _missing(names, is_sheet=is_sheet)):
+        absent = "'item_id'" if at is None else ", ".join(map(repr, missing))
+        must = "headers must stay as they were written:" if is_sheet else "the header needs"
+        raise VerdictError(f"{name} has no column {absent}.", hint=f"{must} item_id and {', '.join(INPUT_COLUMNS)}.")
     first = 1 if name.casefold().endswith(".json") else at + 2
     wanted = {column: names.index(column) for column in RAW_COLUMNS if column in names}
     table = [{c: as_text(line[i]) if i < len(line) else None for c, i in wanted.items()} for line in lines[at + 1 :]]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from review_sheets import fill_in
 
-from workbench import repeating, workflow
+from workbench import repeating, review, workflow
 from workbench.cli import main
 from workbench.errors import UsageError, VerdictError
 from workbench.parameters import load_parameters
@@ -179,3 +179,59 @@ def test_a_sheet_that_was_copied_to_a_second_tab_is_refused_and_names_both(ran):
     with pytest.raises(VerdictError, match=r"on each of the sheets 'Revisión' and 'de Ana'. Hint: keep the one"):
         workflow.validate(run, load_parameters("run.yaml", [UNTRUE]), store)
     assert store.validations(run.run_id).empty
+
+
+# --- who filled it in
+
+
+def test_sheets_of_two_people_are_two_opinions_where_their_names_are_given(ran, project):
+    run, store = ran(UNTRUE)
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    sample = store.load(run.run_id, "sample", 1)
+    doubted = sample.loc[sample["category"] != "Otros", "item_id"]
+    said = {"Ana": {"is_correct": True}, "Beto": {"is_correct": False, "corrected_category": "Otros"}}
+    for name, values in said.items():
+        file = verdict_file(project / f"{name}.json", doubted, **values)
+        named = workflow.with_verdicts(parameters, file, name)
+        run = workflow.validate(run, named, store, iteration=1, more=True)
+    assert set(store.validations("one", 1)["reviewer"]) == {"Ana", "Beto"}
+    assert set(review.disputed(store.validations("one", 1))["item_id"]) == set(doubted)
+    assert store.facts("one", "validate", 1)["told"] == []
+
+
+def test_a_name_in_the_file_comes_before_the_one_that_is_given_with_it(ran, project):
+    run, store = ran(UNTRUE)
+    file = verdict_file(project / "luz.json", store.load("one", "sample", 1)["item_id"], reviewer="Luz")
+    named = workflow.with_verdicts(load_parameters("run.yaml", [UNTRUE]), file, "Ana")
+    workflow.validate(run, named, store)
+    assert set(store.validations("one", 1)["reviewer"]) == {"Luz"}
+
+
+def test_it_is_said_how_many_verdicts_were_replaced_by_other_answers_of_the_same_name(ran, project):
+    run, store = ran(UNTRUE)
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    sample = store.load(run.run_id, "sample", 1)
+    items = list(sample.loc[sample["category"] != "Otros", "item_id"])[:3]
+    run = take(parameters, run, store, verdict_file(project / "ana.json", items))
+    no = {"is_correct": False, "corrected_category": "Otros"}
+    (project / "beto.json").write_text(
+        json.dumps([{"item_id": item} | (no if item != items[0] else {"is_correct": True}) for item in items])
+    )
+    take(parameters, run, store, str(project / "beto.json"))
+    assert workflow.review_advice(run, store, 1) == (
+        "2 earlier verdicts were replaced by another answer of the same name (reviewer). Sheets of two people are kept "
+        "apart by --reviewer NAME. 3 of 10 sampled items have a verdict."
+    )
+
+
+def test_the_command_takes_the_name_of_who_filled_a_sheet_in(ran, capsys):
+    _, store = ran(UNTRUE)
+    command = ("validate", "run.yaml", "--run-id", "one", "--set", UNTRUE)
+    assert main(["export", "one", "--sample", "sheet.xlsx"]) == 0
+    fill_in("sheet.xlsx")
+    for wrong in (("--reviewer", "Ana"), ("--reviewer", " ", "--from", "sheet.xlsx")):
+        assert main([*command, *wrong]) == 2
+        assert "--reviewer NAME says who filled in the file of --from FILE" in capsys.readouterr().err
+    assert main([*command, "--from", "sheet.xlsx", "--reviewer", "Ana"]) == 0
+    assert "10 of 10 sampled items have a verdict." in capsys.readouterr().out
+    assert set(store.validations("one")["reviewer"]) == {"Ana"}

@@ -223,6 +223,8 @@ class ValidateSection(Section):
     """A column with the true category, which then stands in for a reviewer."""
     verdicts: str | None = None
     """A file (XLSX, CSV or JSON) to read verdicts from."""
+    reviewer: str | None = Field(default=None, min_length=1)
+    """Who filled that file in, where it has no reviewer column; without a name it is "reviewer"."""
 
 
 class OwnExample(Section):

@@ -9,13 +9,16 @@ from typing import Any
 import pandas as pd
 
 from workbench import metrics, review, sampling
-from workbench.errors import UsageError, VerdictError
+from workbench.errors import UsageError, VerdictError, few
 from workbench.measuring import prompt_of, texts_of
 from workbench.parameters import Parameters, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run
 from workbench.runs import RunStore
 from workbench.settings import language
 from workbench.stages import Notes, parameters_of
+
+FIRST = "reviewer"
+"""Who stands behind verdicts whose file names nobody."""
 
 SECOND = "second reviewer"
 """Who stands behind the second sheet, where it names nobody."""
@@ -109,6 +112,7 @@ def take_verdicts(notes: Notes, options: ValidateSection) -> tuple[list[str], li
         raw = raw[~raw["item_id"].isin(known)]
         taken = review.take_verdicts(raw, asked, prompt.category_names, prompt.find_category)
         verdicts = review.to_validations(taken.frame, asked, iteration=iteration, texts=texts, reviewer=reviewer)
+        told += _replaced(verdicts, store.validations(run_id, iteration))
         store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
         faults += [f"{file.name}, {fault}" if reviewer == SECOND else fault for fault in taken.faults]
     return faults, told
@@ -126,9 +130,22 @@ def _not_asked(raw: pd.DataFrame, known: set[str], sampled: pd.Series[str]) -> l
     return [(one if count == 1 else many) + (question or ".")]
 
 
+def _replaced(verdicts: pd.DataFrame, before: pd.DataFrame) -> list[str]:
+    """Tell of verdicts that take the place of other answers of the same reviewers on the same items."""
+    both = verdicts.merge(before, on=["item_id", "reviewer"], suffixes=("", "_before"))
+    same_category = both["corrected_category"].fillna("") == both["corrected_category_before"].fillna("")
+    other = both[(both["is_correct"] != both["is_correct_before"]) | ~same_category]
+    if other.empty:
+        return []
+    names, were = sorted(set(other["reviewer"])), "verdict was" if len(other) == 1 else "verdicts were"
+    told = f"{len(other):,} earlier {were} replaced by another answer of the same name ({few(names)})."
+    return [f"{told} Sheets of two people are kept apart by --reviewer NAME." if FIRST in names else told]
+
+
 def _sheets(store: RunStore, run_id: str, iteration: int, options: ValidateSection) -> Iterator[tuple[Path, str]]:
     """Give the files that hold verdicts, with who stands behind them where they do not say."""
-    yield Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration), "reviewer"
+    file = Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration)
+    yield file, (options.verdicts and options.reviewer) or FIRST
     if not options.verdicts and store.has(run_id, "second_review_sheet", iteration):
         yield store.path(run_id, "second_review_sheet", iteration), SECOND
 

@@ -48,6 +48,7 @@ FAULTS_SHOWN = 20
 
 ALWAYS_FREE = {
     ("run", "iterations"), ("run", "tracker"), ("run", "time_limit"), ("validate", "verdicts"),
+    ("validate", "reviewer"),
     ("ingest", "engine"), ("ingest", "scheduler"),
     *(("classify", key) for key in ("concurrency", "max_retries", "requests_per_minute", "tokens_per_minute")),
     *(("classify", key) for key in ("budget_usd", "cache", "mode", "hedge", "keep_raw")),
@@ -135,11 +136,14 @@ def estimate(run: Run, parameters: Parameters, store: RunStore, iteration: int) 
     return classification.estimate(store.load(run.run_id, "items"), prompt, parameters, store, run.run_id, iteration)
 
 
-def with_verdicts(parameters: Parameters, file: str | None) -> Parameters:
-    """Take the verdicts from a file, in place of the gold column and of the file that the parameters name."""
+def with_verdicts(parameters: Parameters, file: str | None, reviewer: str | None = None) -> Parameters:
+    """Take the verdicts from a file, in place of the gold column and of the file that the parameters name.
+
+    `reviewer` filled it in, where the file does not say.
+    """
     if file is None:
         return parameters
-    section = parameters.validate_.model_copy(update={"verdicts": file, "gold_column": None})
+    section = parameters.validate_.model_copy(update={"verdicts": file, "reviewer": reviewer, "gold_column": None})
     return parameters.model_copy(update={"validate_": section})
 
 

@@ -30,6 +30,8 @@ def add(commands: Any) -> None:
             one.add_argument("--iteration", type=int, metavar="N", help="default: the first that lacks this stage")
         if stage == "validate":
             one.add_argument("--from", dest="verdicts", metavar="FILE", help="a filled-in review sheet, or CSV or JSON")
+            text = "who filled that file in, where it has no reviewer column (default: reviewer)"
+            one.add_argument("--reviewer", metavar="NAME", help=text)
     command(commands, "estimate", _estimate, "say what the first iteration will cost, before anything is sent")
     for name in ("run", *stages, "estimate"):
         parser = commands.choices[name]
@@ -86,6 +88,7 @@ def _stage(options: argparse.Namespace) -> None:
     from workbench import console, notebooks, workflow
 
     verdicts = getattr(options, "verdicts", None)
+    reviewer = _reviewer_of(options)
     _check_there(verdicts)
     store = open_runs(make=options.stage == "ingest")
     if options.stage == "ingest":
@@ -100,7 +103,7 @@ def _stage(options: argparse.Namespace) -> None:
         iteration = store.newest(run.run_id, "predictions")
     step = workflow.step_of(run, store, options.stage, iteration)
     with store.lock(run.run_id):
-        extra = again | ({"verdicts": verdicts} if verdicts else {})
+        extra = again | ({"verdicts": verdicts, "reviewer": reviewer} if verdicts else {})
         run = notebooks.run_stage(run, step, store, observe=console.Observer(options.log_format), extra=extra)
     facts = store.facts(run.run_id, step.stage, step.iteration)
     if options.json:
@@ -109,6 +112,14 @@ def _stage(options: argparse.Namespace) -> None:
         print(workflow.review_advice(run, store, step.iteration))
     else:
         print(console.facts(f"{run.run_id}: {step.stage}", facts))
+
+
+def _reviewer_of(options: argparse.Namespace) -> str | None:
+    """Give the name of who filled a file of verdicts in, if there is one; raises UsageError where it says nothing."""
+    name: str | None = getattr(options, "reviewer", None)
+    if name is not None and not (name.strip() and options.verdicts):
+        raise UsageError("--reviewer NAME says who filled in the file of --from FILE.", hint="give both.")
+    return name and name.strip()
 
 
 def _check_there(file: str | None) -> None:

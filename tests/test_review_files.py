@@ -13,6 +13,7 @@ from workbench.errors import UsageError, VerdictError
 from workbench.parameters import load_parameters
 from workbench.records import RunState
 from workbench.runs import open_store
+from workbench.settling import true_category
 
 UNTRUE = "validate.gold_column=null"
 
@@ -235,3 +236,55 @@ def test_the_command_takes_the_name_of_who_filled_a_sheet_in(ran, capsys):
     assert main([*command, "--from", "sheet.xlsx", "--reviewer", "Ana"]) == 0
     assert "10 of 10 sampled items have a verdict." in capsys.readouterr().out
     assert set(store.validations("one")["reviewer"]) == {"Ana"}
+
+
+# --- the sheets in the folder of the run, and a file beside them
+
+
+def test_the_runs_own_sheets_are_read_beside_a_file_and_the_file_wins_for_the_same_reviewer(ran, project):
+    run, store = ran(UNTRUE, "validate.overlap_share=0.5")
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    sheets = [store.path("one", name, 1) for name in ("review_sheet", "second_review_sheet")]
+    items = store.load("one", "sample", 1)["item_id"]
+    write_cells(sheets[0], {(row, "corrected_category"): "Otros" for row in (3, 4)})
+    write_cells(sheets[1], {(3, "corrected_category"): "Comida", (4, "corrected_category"): "Comidas"})
+    file = verdict_file(project / "more.json", items[1:3], is_correct=None, corrected_category="Viajes")
+    with pytest.raises(VerdictError, match=r"4 verdicts were taken, 1 were not: review_second\.xlsx, row 4: category"):
+        take(parameters, run, store, file)
+    said = store.validations("one", 1)
+    stands_for = said.assign(true_category=true_category(said)).set_index(["reviewer", "item_id"])["true_category"]
+    assert stands_for["reviewer"].to_dict() == {items[0]: "Otros", items[1]: "Viajes", items[2]: "Viajes"}
+    assert list(stands_for["second reviewer"]) == ["Comida"]
+
+
+def test_a_sheet_that_was_not_touched_since_undoes_no_verdict_of_a_file_that_came_later(ran, project):
+    run, store = ran(UNTRUE)
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    sheet, items = store.path("one", "review_sheet", 1), store.load("one", "sample", 1)["item_id"]
+    write_cells(sheet, {(row, "corrected_category"): "Otros" for row in (3, 4)})
+    run = take(
+        parameters,
+        run,
+        store,
+        verdict_file(project / "a.json", items[:1], corrected_category="Uniformes", is_correct=None),
+    )
+    run = take(parameters, run, store, verdict_file(project / "b.json", items[2:3]))
+    said = store.validations("one", 1)
+    assert true_category(said).set_axis(said["item_id"])[items[:2]].tolist() == ["Uniformes", "Otros"]
+    write_cells(sheet, {(3, "corrected_category"): "Comida"})
+    run = take(parameters, run, store, verdict_file(project / "c.json", items[3:4]))
+    said = store.validations("one", 1)
+    assert true_category(said).set_axis(said["item_id"])[items[:2]].tolist() == ["Comida", "Otros"]
+    assert store.facts("one", "validate", 1)["told"][0].startswith("review.xlsx, 1 earlier verdict was replaced")
+
+
+@pytest.mark.parametrize(
+    ("name", "reviewer"), [("review_sheet", "reviewer"), ("second_review_sheet", "second reviewer")]
+)
+def test_the_runs_own_sheet_given_as_a_file_is_read_once(ran, name, reviewer):
+    run, store = ran(UNTRUE, "validate.overlap_share=0.5")
+    parameters = load_parameters("run.yaml", [UNTRUE])
+    sheet = store.path("one", name, 1)
+    fill_in(sheet)
+    take(parameters, run, store, str(sheet))
+    assert set(store.validations("one", 1)["reviewer"]) == {reviewer}

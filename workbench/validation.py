@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from workbench.measuring import prompt_of, texts_of
 from workbench.parameters import Parameters, ValidateSection
 from workbench.records import PREDICTION_COLUMNS, Run
 from workbench.runs import RunStore
-from workbench.settings import language
+from workbench.settings import find_file, language
 from workbench.stages import Notes, parameters_of
 
 FIRST = "reviewer"
@@ -89,33 +91,60 @@ def check_more(run: Run, store: RunStore, iteration: int, file: str | Path) -> N
         )
 
 
+@dataclass(frozen=True)
+class _Sheet:
+    """A file that holds verdicts."""
+
+    path: Path
+    reviewer: str
+    """Who stands behind it, where it does not say."""
+    before: str = ""
+    """What stands before what is said of it: its name, where it is not the file that is meant first."""
+    saved_at: str = ""
+    """What was said later stands; empty: what it says stands."""
+
+
 def take_verdicts(notes: Notes, options: ValidateSection) -> tuple[list[str], list[str]]:
-    """Keep the verdicts that gold column, verdicts file or review sheets give.
+    """Keep the verdicts that gold column, review sheets and verdicts file give.
 
     Says what is wrong, so that it was not taken, and what people should know although nothing is.
     """
     store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
-    prompt, texts = prompt_of(notes.run, store, iteration), texts_of(store, run_id)
     if options.gold_column:
-        sample = store.load(run_id, "sample", iteration)
-        gold = review.gold_categories(store.load(run_id, "rows"), options.gold_column)
-        taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
-        verdicts = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts)
-        store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
-        return list(taken.faults), []
-    asked = asked_about(store, run_id, iteration)
+        return _take_gold(notes, options.gold_column), []
+    prompt, texts = prompt_of(notes.run, store, iteration), texts_of(store, run_id)
+    asked, sampled = asked_about(store, run_id, iteration), store.load(run_id, "sample", iteration)["item_id"]
     known = set(store.validations(run_id)["item_id"]) - set(asked["item_id"])
     faults, told = list[str](), list[str]()
-    for file, reviewer in _sheets(store, run_id, iteration, options):
-        raw = review.read_verdicts(file)
-        told += _not_asked(raw, known, store.load(run_id, "sample", iteration)["item_id"])
-        raw = raw[~raw["item_id"].isin(known)]
-        taken = review.take_verdicts(raw, asked, prompt.category_names, prompt.find_category)
-        verdicts = review.to_validations(taken.frame, asked, iteration=iteration, texts=texts, reviewer=reviewer)
-        told += _replaced(verdicts, store.validations(run_id, iteration))
+    for sheet, raw in [(sheet, review.read_verdicts(sheet.path)) for sheet in _sheets(notes, options)]:
+        wanted = raw[~raw["item_id"].isin(known)]
+        taken = review.take_verdicts(wanted, asked, prompt.category_names, prompt.find_category)
+        given = review.to_validations(taken.frame, asked, iteration=iteration, texts=texts, reviewer=sheet.reviewer)
+        before = store.validations(run_id, iteration)
+        verdicts = _not_outdated(given, before, sheet)
         store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
-        faults += [f"{file.name}, {fault}" if reviewer == SECOND else fault for fault in taken.faults]
+        faults += [sheet.before + fault for fault in taken.faults]
+        told += [sheet.before + each for each in (*_not_asked(raw, known, sampled), *_replaced(verdicts, before))]
     return faults, told
+
+
+def _take_gold(notes: Notes, column: str) -> list[str]:
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    prompt, texts = prompt_of(notes.run, store, iteration), texts_of(store, run_id)
+    sample = store.load(run_id, "sample", iteration)
+    gold = review.gold_categories(store.load(run_id, "rows"), column)
+    taken = review.verdicts_from_gold(sample, gold, prompt.find_category)
+    verdicts = review.to_validations(taken.frame, sample, iteration=iteration, texts=texts)
+    store.add_validations(run_id, review.share_pools(verdicts, store.validations(run_id), texts))
+    return list(taken.faults)
+
+
+def _not_outdated(verdicts: pd.DataFrame, before: pd.DataFrame, sheet: _Sheet) -> pd.DataFrame:
+    """Leave out verdicts of a sheet that the same reviewers have changed after it was saved."""
+    if not sheet.saved_at:
+        return verdicts
+    later = before.loc[before["validated_at"] > sheet.saved_at, ["item_id", "reviewer"]]
+    return verdicts[~pd.MultiIndex.from_frame(verdicts[["item_id", "reviewer"]]).isin(pd.MultiIndex.from_frame(later))]
 
 
 def _not_asked(raw: pd.DataFrame, known: set[str], sampled: pd.Series[str]) -> list[str]:
@@ -142,12 +171,24 @@ def _replaced(verdicts: pd.DataFrame, before: pd.DataFrame) -> list[str]:
     return [f"{told} Sheets of two people are kept apart by --reviewer NAME." if FIRST in names else told]
 
 
-def _sheets(store: RunStore, run_id: str, iteration: int, options: ValidateSection) -> Iterator[tuple[Path, str]]:
-    """Give the files that hold verdicts, with who stands behind them where they do not say."""
-    file = Path(options.verdicts) if options.verdicts else store.path(run_id, "review_sheet", iteration)
-    yield file, (options.verdicts and options.reviewer) or FIRST
-    if not options.verdicts and store.has(run_id, "second_review_sheet", iteration):
-        yield store.path(run_id, "second_review_sheet", iteration), SECOND
+def _sheets(notes: Notes, options: ValidateSection) -> Iterator[_Sheet]:
+    """Give the run's own sheets, then the file that was given: where a reviewer stands in both, the file counts."""
+    store, run_id, iteration = notes.store, notes.run.run_id, notes.step.iteration
+    own = {"review_sheet": FIRST, "second_review_sheet": SECOND}
+    paths = {store.path(run_id, name, iteration): reviewer for name, reviewer in own.items()}
+    there = {path: reviewer for path, reviewer in paths.items() if path.exists()}
+    if not options.verdicts:
+        for path, reviewer in there.items() or paths.items():
+            yield _Sheet(path, reviewer, f"{path.name}, " if reviewer == SECOND else "")
+        return
+    given, behind = find_file(options.verdicts), FIRST
+    for path, reviewer in there.items():
+        if given.exists() and path.samefile(given):
+            behind = reviewer
+        else:
+            saved = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="microseconds")
+            yield _Sheet(path, reviewer, f"{path.name}, ", saved)
+    yield _Sheet(Path(options.verdicts), options.reviewer or behind)
 
 
 def keep_verdicts(notes: Notes) -> None:

@@ -1,13 +1,15 @@
 """Sheets that go out and files that come back: nothing that people wrote is lost, and nothing of it passes unsaid."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
 from review_sheets import fill_in
 
-from workbench import repeating, review, workflow
+from workbench import repeating, review, validation, workflow
 from workbench.cli import main
 from workbench.errors import UsageError, VerdictError
 from workbench.parameters import load_parameters
@@ -288,3 +290,27 @@ def test_the_runs_own_sheet_given_as_a_file_is_read_once(ran, name, reviewer):
     fill_in(sheet)
     take(parameters, run, store, str(sheet))
     assert set(store.validations("one", 1)["reviewer"]) == {reviewer}
+
+
+# --- the language of a sheet
+
+
+@pytest.mark.parametrize(("provider", "language"), [("lexical", "es"), ("lexical", "en"), ("openai", "es")])
+def test_reasons_of_the_embedded_provider_are_told_in_the_language_of_the_sheet(ran, monkeypatch, provider, language):
+    run, store = ran(UNTRUE)
+    monkeypatch.setenv("WORKBENCH_LANG", language)
+    reasons = [
+        "keywords 'word', 'vuelo'; like the example 'no word'; next would be 'Comida'",
+        "no word points clearly to a category",
+        None,
+    ]
+    asked = store.load("one", "sample", 1).head(3).assign(reason=pd.array(reasons, dtype="str"))
+    ours = replace(run, parameters=run.parameters | {"classify": run.parameters["classify"] | {"provider": provider}})
+    validation.write_sheet(ours, store, 1, Path("sheet.xlsx"), asked)
+    spanish = [
+        "palabras clave 'word', 'vuelo'; parecido al ejemplo 'no word'; la siguiente sería 'Comida'",
+        "ninguna palabra apunta con claridad a una categoría",
+        None,
+    ]
+    told = [read_cell("sheet.xlsx", row, "reason") for row in (3, 4, 5)]
+    assert told == (spanish if (provider, language) == ("lexical", "es") else reasons)

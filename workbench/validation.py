@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from workbench import metrics, review, sampling
+from workbench import llm, metrics, review, sampling
 from workbench.errors import UsageError, VerdictError, few
 from workbench.measuring import prompt_of, texts_of
 from workbench.parameters import Parameters, ValidateSection
@@ -281,7 +282,10 @@ def check_sheet_free(run: Run, to: Path) -> None:
 
 
 def write_sheet(run: Run, store: RunStore, iteration: int, to: Path, asked: pd.DataFrame) -> None:
-    """Write a sheet that a reviewer fills in."""
+    """Write a sheet that a reviewer fills in; reasons of our own provider are told in the reviewer's language."""
+    if parameters_of(run).classify.provider == "lexical":
+        told = asked["reason"].map(partial(llm.reason_in, language()), na_action="ignore")
+        asked = asked.assign(reason=told)
     review.write_review_sheet(
         to,
         asked,

@@ -24,6 +24,7 @@ from workbench.llm.prompt_refinement import (
 )
 from workbench.llm.proposals import Proposal, Selection, ids_in
 from workbench.llm.providers import PROVIDERS, NumberedItem, Provider, Request, Response, Usage, Writing, get_provider
+from workbench.llm.reasons import reason_in
 from workbench.llm.rule_writing import ANSWER_TOKENS, read_rules, request_rules, write
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "own_examples",
     "parse_answer",
     "read_rules",
+    "reason_in",
     "refine_prompt",
     "request_rules",
     "write",

@@ -9,8 +9,8 @@ from browsing import Wire, through, until
 
 from workbench import reviewing
 from workbench.llm.providers import lexical
+from workbench.llm.reasons import WORDS
 from workbench.widgets.links import link, secret_of
-from workbench.widgets.review import CARD
 from workbench.widgets.session import TRIES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="counts and kills processes")
@@ -111,9 +111,8 @@ def test_an_item_outside_the_sample_shows_the_rows_behind_it_once_it_is_opened(s
 
 
 def test_every_sentence_that_is_translated_is_one_of_the_embedded_provider():
-    texts = json.loads((CARD / "texts.json").read_text())
     source = inspect.getsource(lexical)
-    ours = [text["en"] for name, text in texts.items() if name.startswith("reason_")]
+    ours = [text["en"] for text in json.loads(WORDS.read_text(encoding="utf-8")).values()]
     assert len(ours) == 11 and all(words.removesuffix("s") in source for words in ours)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from pathlib import Path
 
-from workbench.settings import PACKAGE
-
-TEXTS = PACKAGE / "widgets" / "card" / "texts.json"
-"""Where the words stand in every language, once for the dashboard and the review sheets: read as data."""
+WORDS = Path(__file__).with_suffix(".json")
+"""The words in every language, for the review sheets and the dashboard."""
 
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
@@ -29,5 +28,5 @@ def reason_in(language: str, reason: str) -> str:
 
 @cache
 def _words(language: str) -> dict[str, str]:
-    texts = json.loads(TEXTS.read_text(encoding="utf-8"))
-    return {text["en"]: text[language] for name, text in texts.items() if name.startswith("reason_")}
+    texts = json.loads(WORDS.read_text(encoding="utf-8"))
+    return {text["en"]: text[language] for text in texts.values()}

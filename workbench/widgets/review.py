@@ -11,10 +11,11 @@ import traitlets
 
 from workbench.runs.decisions import open_decisions
 from workbench.runs.log import run_logger
-from workbench.settings import language, runs_folder
+from workbench.settings import PACKAGE, language, runs_folder
 from workbench.widgets.session import ReviewSession
 
 CARD = Path(__file__).with_name("card")
+TEXTS = (CARD / "texts.json", PACKAGE / "llm" / "reasons.json")
 PARTS = ("parts", "wire", "queue", "groups", "search", "results", "main")
 
 
@@ -27,8 +28,8 @@ class ReviewCard(anywidget.AnyWidget):
 
     def __init__(self, session: ReviewSession) -> None:
         """Show where the reviewer left off."""
-        texts = json.loads((CARD / "texts.json").read_text(encoding="utf-8"))
-        super().__init__(start=session.start() | {"texts": texts, "lang": language()})
+        texts = [json.loads(path.read_text(encoding="utf-8")) for path in TEXTS]
+        super().__init__(start=session.start() | {"texts": texts[0] | texts[1], "lang": language()})
         self.on_msg(lambda _, message, __: self.send(session.answer(message)))
 
 

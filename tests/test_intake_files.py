@@ -273,6 +273,17 @@ def test_every_file_gets_its_rows_back_with_their_answers(folder, loop):
     assert first["category"].tolist() == classified["category"].tolist()[:3]
 
 
+def test_no_source_is_given_back_in_the_place_of_another(folder):
+    names = ["x.xlsx", "x.csv.csv", "x.csv", "X.csv"]
+    for name in names:
+        frame = pd.DataFrame({"Concepto": [f"Taxi {name}"]})
+        frame.to_excel(name, index=False) if name == "x.xlsx" else frame.to_csv(name, index=False)
+    store, run, _, _ = ingest(f"ingest.input=[{', '.join(names)}]")
+    files = delivery.export_by_source(run, store, folder / "out", stage="ingest", suffix="csv")
+    assert len({str(path).casefold() for path, _ in files}) == len(files) == 4
+    assert {pd.read_csv(path)["Concepto"][0] for path, _ in files} == {f"Taxi {name}" for name in names}
+
+
 def test_a_file_given_back_has_its_own_columns_whatever_else_was_read_and_whatever_it_was_called(folder, loop):
     concept = '<c:Conceptos><c:Concepto Descripcion="Taxi" Cantidad="1" ValorUnitario="1" Importe="1"/></c:Conceptos>'
     (folder / "more").mkdir()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -94,8 +95,11 @@ def export_by_source(
     own = _Own(store, run.run_id, stage)
     left: list[pd.DataFrame] = []
     places: dict[Path, tuple[str, int]] = {}
+    taken: set[str] = set()
     for source, rows in _stretches(store, run.run_id):
-        places[_place(Path(to), source, suffix, places)] = source, rows
+        path = next(path for path in _places(Path(to), source, suffix) if str(path).casefold() not in taken)
+        taken.add(str(path).casefold())  # on some machines A.csv and a.csv are one file
+        places[path] = source, rows
     check_no_input(run, store, places)
     return [
         (path, write_table(path, (own.of(source, part) for part in _next_rows(batches, left, rows))))
@@ -182,13 +186,15 @@ class _Own:
         return rows.assign(**typed).drop(columns=unwanted)
 
 
-def _place(folder: Path, source: str, suffix: str | None, taken: Container[Path]) -> Path:
-    """Give the file for a source's rows: below the folder whatever the source is called, and no other source's."""
+def _places(folder: Path, source: str, suffix: str | None) -> Iterator[Path]:
+    """Give the files that may take a source's rows, the best first: below the folder whatever the source is called."""
     parts = [part.replace(":", "_") for part in PurePosixPath(source).parts if part not in ("..", "/", "")]
     named = folder.joinpath(*parts)
     wanted = suffix or (named.suffix.lower() if named.suffix.lower() in WRITERS else ".csv")
-    path = named.with_suffix(wanted)
-    return path if path not in taken else named.with_name(f"{named.name}{wanted}")
+    yield named.with_suffix(wanted)
+    yield named.with_name(f"{named.name}{wanted}")
+    for number in count(2):
+        yield named.with_name(f"{named.name}-{number}{wanted}")
 
 
 def _batches(run: Run, store: RunStore, stage: str) -> Iterator[pd.DataFrame]:

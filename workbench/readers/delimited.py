@@ -7,7 +7,7 @@ Python's, which gives the same values and forgives more.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
@@ -24,6 +24,7 @@ from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.headers import is_blank
+from workbench.readers.stray_quotes import Shape, find_strays, plain_line
 
 BLOCK = 1 << 20
 """Bytes that are parsed together: small enough to stay near the processor."""
@@ -120,7 +121,8 @@ def scan_csv(path: Path, options: Options) -> Scan:
         checking = pool.submit(open_text, path, options.encoding)
         early = _survey_early(path, options)
         file = checking.result()
-        layout, survey, tables = early if early and file.is_plain else _survey_either_way(file, options)
+        surveyed = early if early and file.is_plain else _survey_either_way(file, options)
+        layout, survey, tables = _without_strays(file, surveyed)
     if not survey.rows:
         raise no_rows(path)
     columns = _columns(layout, survey)
@@ -170,9 +172,27 @@ def _survey_either_way(file: TextFile, options: Options) -> _Surveyed:
     return replace(plain, notes=(*plain.notes, note)), survey, tables
 
 
+def _without_strays(file: TextFile, surveyed: _Surveyed) -> _Surveyed:
+    """Read again with the quotes as plain characters that swallowed rows; only where cells have several lines."""
+    layout, survey, tables = surveyed
+    if not file.quotes or not layout.dialect.quoted or file.lines <= layout.data_line + survey.rows:
+        return surveyed
+    numbers = [place for place, column in enumerate(survey.columns) if column.number and column.filled]
+    shape = Shape(_trimmed(layout.header), len(layout.header), tuple(numbers))
+    with _lines(file, layout) as lines:
+        found = find_strays(lines, layout, shape, file.quotes)
+    noted = (*layout.notes, *found.notes(layout.data_line))
+    layout = replace(layout, strays=frozenset(found.lines), notes=noted)
+    return (layout, *_survey(file, layout)) if found.lines else (layout, survey, tables)
+
+
+def _lines(file: TextFile, layout: Layout) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file.utf8(layout.data_start), "utf-8", newline="")
+
+
 def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
     """Go through the rows with the fast parser, or where it gives up with the patient one."""
-    if file.quotes % 2 == 0 and not layout.dialect.skip_blanks:
+    if file.quotes % 2 == 0 and not layout.dialect.skip_blanks and not layout.strays:
         try:
             return _survey_fast(file, layout)
         except pa.ArrowInvalid:
@@ -246,8 +266,8 @@ def _trimmed(row: Sequence[str]) -> int:
 def _row_blocks(file: TextFile, layout: Layout) -> Iterator[list[list[str]]]:
     """Give the rows that hold something; raises _OpenQuote at the end of a file that ends inside quotes."""
     single = len(layout.header) == 1
-    with io.TextIOWrapper(file.utf8(layout.data_start), "utf-8", newline="") as stream:
-        reader = layout.dialect.reader(chain(stream, [_END]))
+    with _lines(file, layout) as stream:
+        reader = layout.dialect.reader(chain(_repaired(stream, layout), [_END]))
         while block := list(islice(reader, TARGET_ROWS)):
             if block[-1] and _END in block[-1][-1]:
                 _refuse_open_quote(block.pop(), layout.data_line + reader.line_num)
@@ -255,6 +275,14 @@ def _row_blocks(file: TextFile, layout: Layout) -> Iterator[list[list[str]]]:
             kept = [row for row in block if any(row) and (len(row) > 1 or single or not is_blank(row[0]))]
             if kept:
                 yield kept
+
+
+def _repaired(lines: Iterable[str], layout: Layout) -> Iterable[str]:
+    """Make the quotes of the stray lines mean nothing."""
+    if not layout.strays:
+        return lines
+    numbered = enumerate(lines, start=1)
+    return (plain_line(line, layout.dialect) if number in layout.strays else line for number, line in numbered)
 
 
 def _refuse_open_quote(row: list[str], line: int) -> None:

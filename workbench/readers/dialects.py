@@ -57,6 +57,8 @@ class Layout:
     data_line: int
     """Number of lines before the rows."""
     notes: tuple[str, ...] = ()
+    strays: frozenset[int] = frozenset()
+    """Lines of the rows, from 1, whose quotes are plain characters."""
 
 
 @dataclass(frozen=True, slots=True)

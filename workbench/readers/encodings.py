@@ -26,7 +26,7 @@ AT_ONCE = 4
 """Blocks that are checked side by side."""
 COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
 STRAY = "workbench-stray-bytes"
-QUOTE = ord('"')
+QUOTE, NEWLINE, RETURN = b'"\n\r'
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -65,12 +65,13 @@ class TextFile:
     errors: str = "strict"
     nul_bytes: int = 0
     quotes: int = 0
+    lines: int = 0
     notes: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Say whether it is UTF-8 without a mark, faults and NUL bytes, and every quote can have its twin."""
-        return self == TextFile(self.path, "utf-8", quotes=self.quotes) and self.quotes % 2 == 0
+        return self == TextFile(self.path, "utf-8", quotes=self.quotes, lines=self.lines) and self.quotes % 2 == 0
 
     def texts(self, size: int = BLOCK) -> Iterator[str]:
         """Give the text in blocks, without NUL characters and with its own line ends."""
@@ -158,31 +159,44 @@ def _strict(path: Path, encoding: str) -> TextFile:
 
 
 def _measured(file: TextFile) -> TextFile:
-    """Go through the whole file: fails where it cannot be decoded, and counts NUL and quote characters."""
+    """Go through the whole file: fails where it cannot be decoded, and counts NUL characters, quotes and lines."""
     plain = file.encoding in ("utf-8", "utf-8-sig") and file.errors == "strict"
-    nuls, quotes = _counted_bytes(file.path) if plain else _counted_characters(file)
-    notes = (*file.notes, f"NUL characters removed: {nuls}") if nuls else file.notes
-    return TextFile(file.path, file.encoding, file.errors, nuls, quotes, notes)
+    counts = _counted_bytes(file.path) if plain else _counted_characters(file)
+    notes = (*file.notes, f"NUL characters removed: {counts.nuls}") if counts.nuls else file.notes
+    return TextFile(file.path, file.encoding, file.errors, counts.nuls, counts.quotes, counts.lines, notes)
 
 
-def _counted_characters(file: TextFile) -> tuple[int, int]:
-    nuls = quotes = 0
+@dataclass(slots=True)
+class _Counts:
+    nuls: int = 0
+    quotes: int = 0
+    lines: int = 0
+
+    def add(self, nuls: int, quotes: int, lines: int) -> None:
+        self.nuls, self.quotes, self.lines = self.nuls + nuls, self.quotes + quotes, self.lines + lines
+
+
+def _counted_characters(file: TextFile) -> _Counts:
+    counts, last = _Counts(), "\n"
     with file.path.open(encoding=file.encoding, errors=file.errors, newline="") as stream:
         while block := stream.read(BLOCK):
-            nuls += block.count("\0")
-            quotes += block.count('"')
-    return nuls, quotes
+            last = block[-1]
+            counts.add(block.count("\0"), block.count('"'), block.count("\n") or block.count("\r"))
+    counts.lines += last not in "\r\n"
+    return counts
 
 
-def _counted_bytes(path: Path) -> tuple[int, int]:
+def _counted_bytes(path: Path) -> _Counts:
     """Do the same for UTF-8, without making text of it, several blocks at a time."""
-    nuls = quotes = 0
+    counts, last = _Counts(), memoryview(b"\n")
     with path.open("rb", buffering=0) as stream, ThreadPoolExecutor(AT_ONCE) as pool:
         blocks = _whole_blocks(stream)
         while several := list(islice(blocks, AT_ONCE)):
-            for block_nuls, block_quotes in pool.map(_check_and_count, several):
-                nuls, quotes = nuls + block_nuls, quotes + block_quotes
-    return nuls, quotes
+            last = several[-1]
+            for found in pool.map(_check_and_count, several):
+                counts.add(*found)
+    counts.lines += bytes(last[-1:]) not in (b"\r", b"\n")
+    return counts
 
 
 def _whole_blocks(stream: BinaryIO) -> Iterator[memoryview]:
@@ -194,10 +208,11 @@ def _whole_blocks(stream: BinaryIO) -> Iterator[memoryview]:
         held = block[whole:]
 
 
-def _check_and_count(block: memoryview) -> tuple[int, int]:
+def _check_and_count(block: memoryview) -> tuple[int, int, int]:
     _check_utf8(block)
     data = np.frombuffer(block, np.uint8)
-    return len(data) - int(np.count_nonzero(data)), int(np.count_nonzero(data == QUOTE))
+    lines = int(np.count_nonzero(data == NEWLINE)) or int(np.count_nonzero(data == RETURN))
+    return len(data) - int(np.count_nonzero(data)), int(np.count_nonzero(data == QUOTE)), lines
 
 
 def _whole_characters(block: bytes) -> int:

@@ -1,0 +1,98 @@
+"""Stray quotes of a CSV file swallow no rows, and legal cells of several lines stay what they are."""
+
+from pathlib import Path
+
+import pytest
+
+from workbench.readers import inspect_files, read
+
+LINES = [f"linea {n},{n}" for n in range(1000)]
+
+
+def write(folder: Path, changed: dict[int, str], header: str = "Concepto,Importe", end: str = "\n") -> Path:
+    lines = list(LINES)
+    for place, line in changed.items():
+        lines[place] = line
+    path = folder / "ventas.csv"
+    path.write_bytes(end.join([header, *lines, ""]).encode())
+    return path
+
+
+def notes(path: Path) -> list[str]:
+    return inspect_files(path).files[0].notes
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("changed", "texts", "lines"),
+    [
+        ({100: '"Tubo 1/2,5', 600: '"Codo pvc,6'}, {100: '"Tubo 1/2', 600: '"Codo pvc'}, "102, 602"),
+        ({100: '"Tubo 1/2,5', 600: '"Codo pvc",6'}, {100: '"Tubo 1/2', 600: "Codo pvc"}, "102"),
+        ({100: '"Rin 15,5', 101: 'Rin 16",6'}, {100: '"Rin 15', 101: 'Rin 16"'}, "102, 103"),
+        ({1: '"a,1', 2: '"b,2', 3: '"c,3', 4: '"d,4'}, {1: '"a', 4: '"d'}, "3, 4, 5 and 1 more"),
+        ({100: '"Tubo,5', 600: '"Codo, pvc",6'}, {100: '"Tubo', 600: "Codo, pvc"}, "102"),
+    ],
+)
+def test_stray_quotes_swallow_no_rows_and_are_noted(tmp_path, changed, texts, lines, end):
+    path = write(tmp_path, changed, end=end)
+    table = read(path)
+    assert len(table) == 1000
+    assert str(table["Importe"].dtype) == "int64"
+    assert {place: table["Concepto"][place] for place in texts} == texts
+    assert notes(path) == [f"stray quotes were read as plain characters: line {lines}"]
+
+
+def test_a_legal_cell_of_several_lines_behind_a_stray_quote_stays_whole(tmp_path):
+    table = read(write(tmp_path, {100: '"Tubo 1/2,5', 600: '"Calle 5, Centro\nCDMX",6'}))
+    assert len(table) == 1000
+    assert table["Concepto"][600] == "Calle 5, Centro\nCDMX"
+
+
+LEGAL = [
+    "Tornillo,5\nde acero x5",
+    "\nTaxi,80\nRin 16",
+    ",80\nRin 16",
+    "Taxi,80\nHotel,90",
+    "Calle 5, Col. Centro\nCDMX, México",
+    "Calle 5, Col. Centro\nMéxico",
+    "Concepto,Importe\nTaxi,80\nHotel,90",
+    "Taxi,80\nHotel,90\nfin",
+    "Taxi,80\nHotel,90\n",
+    "\nTaxi,80\nHotel,90",
+    'dijo ""no, 5"",\ny se fue',
+    "Cable calibre 2,5\nRollo de cien",
+]
+
+
+@pytest.mark.parametrize("cell", LEGAL)
+@pytest.mark.parametrize(
+    ("header", "row"), [("Concepto,Importe", '"{}",5'), ("Importe,Concepto", '5,"{}"'), ("a,b,c", 'x,"{}",5')]
+)
+def test_a_legal_cell_of_several_lines_stays_as_it_is(tmp_path, cell, header, row):
+    width = header.count(",")
+    others = {1: "7,7", 2: "a,7", 0: "x,y,7"}[0 if width == 2 else 1 if row.startswith("5") else 2]
+    path = tmp_path / "ventas.csv"
+    path.write_text("\n".join([header, *[others] * 20, row.format(cell), *[others] * 20, ""]))
+    table = read(path)
+    assert len(table) == 41
+    text = [value for value in table.iloc[20].tolist() if str(value) not in ("5", "x")]
+    assert text == [cell.replace('""', '"')]
+    assert not any("stray" in note for note in notes(path))
+
+
+def test_a_legal_cell_that_holds_rows_of_its_own_table_is_noted(tmp_path):
+    path = write(tmp_path, {100: '"Taxi,80\nHotel,90\nfin",5'})
+    assert read(path)["Concepto"][100] == "Taxi,80\nHotel,90\nfin"
+    assert notes(path) == ["quoted cells may hold rows of the table (is a quote missing or too many?): line 102"]
+
+
+def test_a_legal_cell_of_very_many_lines_is_noted(tmp_path):
+    path = write(tmp_path, {100: '"' + "una palabra\n" * 150 + '",5'})
+    assert len(read(path)) == 1000
+    assert len(notes(path)) == 1
+
+
+def test_text_about_quotes_in_a_cell_of_two_lines_is_no_row(tmp_path):
+    path = write(tmp_path, {100: '"Calle 5, Centro\nCol "Roma" CDMX",5'})
+    assert len(read(path)) == 1000
+    assert notes(path) == []

@@ -1,0 +1,157 @@
+"""Quotes that stand in a text by accident: `"Tubo 1/2,5` opens a cell that would end at the next quote, rows below.
+
+A cell of several lines is legal where its closing quote is followed by a delimiter or the end of the line; it stays
+one cell then, whatever it holds. Where it is not, and every line would make a whole row, the quotes are plain.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from workbench.errors import few
+from workbench.readers.dialects import Dialect, Layout
+
+MANY_LINES = 100
+"""A cell of more is told of, legal or not."""
+TOLERATED = 1 / 100
+"""The share of swallowed lines that may make no whole row."""
+_END = "\0"
+_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
+_INCHES = re.compile(r'[^\W\d_].*\b[0-9]+"')
+"""`Rin 16"`: a quote that ends a cell without closing it."""
+_OPENED = re.compile(r'.*"\w', re.DOTALL)
+
+_Line = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the rows of a file have: so many cells, and numbers in these columns."""
+
+    least: int
+    most: int
+    numbers: tuple[int, ...]
+
+    def fits(self, row: Sequence[str]) -> bool:
+        """Say whether a row has all cells, and numbers where the others have them."""
+        if not self.least <= len(row) <= self.most:
+            return False
+        cells = [row[place].strip() for place in self.numbers if place < len(row)]
+        return all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
+
+
+@dataclass(slots=True)
+class Strays:
+    """The lines whose quotes are plain characters, and those where cells begin that may be rows; both from 1."""
+
+    lines: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
+
+    def notes(self, before: int) -> Iterator[str]:
+        """Word them for people; `before` lines stand above the rows."""
+        for text, lines in (
+            ("stray quotes were read as plain characters", self.lines),
+            ("quoted cells may hold rows of the table (is a quote missing or too many?)", self.doubtful),
+        ):
+            if lines:
+                yield f"{text}: line {few([str(before + line) for line in sorted(set(lines))])}"
+
+
+def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, quotes: int) -> Strays:
+    """Judge every cell of several lines in a file with so many quotes."""
+    found = Strays()
+    records = _Records(lines, layout.dialect)
+    for record in records:
+        if len(record) == 1:
+            continue
+        if record[-1][1] == _END:  # never closes: only where a quote above was taken back
+            found.lines += [number for number, line in record[:-1] if found.lines and not _closed(line, layout.dialect)]
+            continue
+        verdict = _judge([line for _, line in record], layout.dialect, shape, quotes)
+        if verdict == "swallowed":
+            found.lines += _strays_of(record, layout.dialect, records)
+        elif verdict == "doubtful":
+            found.doubtful.append(record[0][0])
+    return found
+
+
+def plain_line(line: str, dialect: Dialect) -> str:
+    """Write a line in which quotes mean nothing so that they mean nothing to a reader that knows them."""
+    text = line.rstrip("\r\n")
+    cells = [cell.lstrip(" ") if dialect.skip_blanks else cell for cell in text.split(dialect.delimiter)]
+    return dialect.delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells) + line[len(text) :]
+
+
+class _Records:
+    """Goes through the records that hold quotes, as numbered lines."""
+
+    def __init__(self, lines: Iterable[str], dialect: Dialect) -> None:
+        self._lines = enumerate(chain(lines, [_END]), start=1)
+        self._dialect = dialect
+        self._held: list[_Line] = []
+        self._again: list[_Line] = []
+
+    def __iter__(self) -> Iterator[list[_Line]]:
+        for _ in self._dialect.reader(self._fed()):
+            record, self._held = self._held, []
+            yield record
+
+    def read_again(self, line: _Line) -> None:
+        """Begin the next record with this line."""
+        self._again.append(line)
+
+    def _fed(self) -> Iterator[str]:
+        while line := self._again.pop() if self._again else next(self._lines, None):
+            if self._held or '"' in line[1]:
+                self._held.append(line)
+                yield line[1]
+
+
+def _judge(lines: Sequence[str], dialect: Dialect, shape: Shape, quotes: int) -> str:
+    """Say whether a record of several lines has swallowed rows: swallowed, doubtful or legal."""
+    last = next(cell for cell in lines[-1].rstrip("\r\n").split(dialect.delimiter) if '"' in cell)
+    rows = [_alone(line, dialect) for line in lines if line.strip()]
+    misfits = sum(not shape.fits(row) for row in rows[:-1])
+    misfits += not shape.fits(rows[-1]) and _closed(lines[-1], dialect)
+    are_rows = misfits <= TOLERATED * len(rows) and shape.most > 1
+    legal = _reads_strictly(lines, dialect)
+    told_by_numbers = are_rows and bool(shape.numbers)
+    if legal:
+        alone = quotes == 2 and bool(_OPENED.match(lines[0]) and _INCHES.fullmatch(last.strip()))
+        swallowed = told_by_numbers and alone
+    else:
+        swallowed = told_by_numbers or (are_rows and last.startswith('"'))
+    doubtful = told_by_numbers or len(lines) > MANY_LINES
+    return "swallowed" if swallowed else "doubtful" if doubtful else "legal"
+
+
+def _strays_of(record: Sequence[_Line], dialect: Dialect, records: _Records) -> list[int]:
+    """Name the first line, and the last if only it closes; else it may open a cell of its own, and is read again."""
+    (first, _), (last, text) = record[0], record[-1]
+    if _reads_strictly([line for _, line in record], dialect):
+        return [first, last]
+    records.read_again((last, text))
+    return [first]
+
+
+def _alone(line: str, dialect: Dialect) -> list[str]:
+    """Cut a line as if it stood alone, with quotes where they open and close in it."""
+    quoted = _closed(line, dialect)
+    return next(Dialect(dialect.delimiter, quoted, dialect.skip_blanks).reader([line]), [])
+
+
+def _closed(line: str, dialect: Dialect) -> bool:
+    return _reads_strictly([line], dialect)
+
+
+def _reads_strictly(lines: Sequence[str], dialect: Dialect) -> bool:
+    try:
+        for _ in csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_blanks, strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True

@@ -7,6 +7,7 @@ import csv
 import os
 import re
 import stat
+import traceback
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -56,6 +57,10 @@ FOREIGN = (
     NotImplementedError,
 )
 """What the libraries below raise when a file is damaged."""
+
+
+UNFORESEEN = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError)
+"""How a fault of this program shows, which a file of an unforeseen kind brings to light: it stops no other file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,8 @@ def border(path: str | os.PathLike[str]) -> Iterator[None]:
     except (RecursionError, MemoryError) as fault:
         what = "is nested too deeply" if isinstance(fault, RecursionError) else "does not fit into memory"
         raise ReadError(f"{name} {what}.", hint="split it, or export it as .csv.") from None
+    except UNFORESEEN as fault:
+        raise _unforeseen(name, fault) from fault
     except BaseException as fault:
         if type(fault).__name__ != "PanicException":  # how a bug in a Rust library shows
             raise
@@ -203,3 +210,13 @@ def border(path: str | os.PathLike[str]) -> Iterator[None]:
 def _damaged(name: str, fault: BaseException) -> ReadError:
     reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".")
     return ReadError(f"{name} is damaged: {reason}.", hint="open it in its own program and save it again.")
+
+
+def _unforeseen(name: str, fault: Exception) -> ReadError:
+    """Word a fault of this program so that it can be told from one of the file, and found."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    what = " ".join(f"{type(fault).__name__}: {fault}".split())
+    return ReadError(
+        f"{name} cannot be read: {what} ({PurePath(place.filename).name}, line {place.lineno}).",
+        hint="this is a fault of the program, please report it; until then save the table alone as .csv.",
+    )

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeAlias, TypedDict
 import pyarrow as pa
 
 from workbench.readers.columns import Column
-from workbench.readers.faults import checked_path, unsupported
+from workbench.readers.faults import border, checked_path, unsupported
 from workbench.registry import Registry
 
 
@@ -94,4 +94,5 @@ def scan(path: str | Path, options: Options) -> Scan:
     suffix = found.suffix.lower()
     if suffix not in SUFFIXES:
         raise unsupported(found, SUFFIXES)
-    return SUFFIXES.get(suffix).scan(found, options)
+    with border(found):
+        return SUFFIXES.get(suffix).scan(found, options)

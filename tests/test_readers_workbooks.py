@@ -13,6 +13,7 @@ from python_calamine import CalamineWorkbook
 
 from workbench.errors import ReadError
 from workbench.readers import SUFFIXES, find_sources, inspect_sources, read
+from workbench.readers.faults import border
 from workbench.readers.formats import Options
 from workbench.readers.guarded import scan_guarded
 from workbench.readers.sheet_parts import looks_safe, sheet_facts
@@ -134,6 +135,63 @@ def test_a_header_merged_over_several_rows_becomes_one_name_per_column(tmp_path)
 def test_a_title_merged_over_the_table_is_no_header(tmp_path):
     rows = [["Ventas 2024", None, None], ["Región", "neto", "bruto"], ["Norte", 1, 2], ["Sur", 3, 4]]
     assert list(read(write(tmp_path, rows, "A1:C1"))) == ["Región", "neto", "bruto"]
+
+
+GASTOS = [["Concepto", "Importe", "Proveedor"], *([f"gasto {n}", n, f"prov {n}"] for n in range(20))]
+
+
+def test_a_box_merged_beside_the_table_beyond_its_width_is_passed_over(tmp_path):
+    rows = [[*GASTOS[0], None, "Notas"], *GASTOS[1:]]
+    table = read(write(tmp_path, rows, "E1:F6"))
+    assert table["Concepto"].tolist() == [f"gasto {n}" for n in range(20)]
+    assert table["Importe"].dtype == "int64"
+
+
+@pytest.mark.parametrize("depth", [6, 8, 21])
+def test_a_tall_merged_cell_takes_no_rows_of_the_table_into_the_header(tmp_path, depth):
+    rows = [[*GASTOS[0], "Notas"], *GASTOS[1:]]
+    table = read(write(tmp_path, rows, f"D1:D{depth}"))
+    assert table.shape == (20, 4)
+    assert list(table) == [*GASTOS[0], "Notas"]
+    words = [[f"texto {cell}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    assert list(read(write(tmp_path, words, f"D1:D{depth}"))) == [*GASTOS[0], "Notas"]
+
+
+@pytest.mark.parametrize("merges", [("D1:D8",), ("D1:D8", "A1:C1"), ("D1:D3",), ("D1:E3",), ("D1:D3", "A1:C1")])
+def test_a_logo_merged_beside_title_and_header_takes_no_rows_into_the_header(tmp_path, merges):
+    table = read(write(tmp_path, [["Empresa SA", None, None, "LOGO"], [], *GASTOS], *merges))
+    assert (list(table), len(table)) == (GASTOS[0], 20)
+
+
+def test_merged_data_of_a_sheet_without_header_do_not_become_one(tmp_path):
+    rows = [["Enero" if n < 5 else "Febrero", f"gasto {n}", n] for n in range(10)]
+    assert len(read(write(tmp_path, rows, "A1:A5", "A6:A10"))) == 9
+    assert len(read(write(tmp_path, [row[:2] for row in rows], "A1:A5", "A6:A10"))) == 9
+
+
+def test_a_header_of_three_rows_with_groups_within_groups_is_one_name_per_column(tmp_path):
+    rows = [
+        ["Región", "Venta", None, None, None],
+        [None, "2023", None, "2024", None],
+        [None, "neto", "bruto", "neto", "bruto"],
+        ["Norte", 1, 2, 3, 4],
+    ]
+    table = read(write(tmp_path, rows, "A1:A3", "B1:E1", "B2:C2", "D2:E2"))
+    assert list(table) == ["Región", "Venta 2023 neto", "Venta 2023 bruto", "Venta 2024 neto", "Venta 2024 bruto"]
+    assert len(table) == 1
+
+
+def test_the_few_cells_that_are_not_merged_down_name_their_columns_with_the_words_below(tmp_path):
+    rows = [["Clave", "Concepto", "Lugar", "Importe"], [None, None, None, "neto"], ["a", "Taxi", "CDMX", 80]]
+    table = read(write(tmp_path, rows, "A1:A2", "B1:B2", "C1:C2"))
+    assert table.to_dict("list") == {"Clave": ["a"], "Concepto": ["Taxi"], "Lugar": ["CDMX"], "Importe neto": [80]}
+
+
+def test_an_unforeseen_fault_of_the_program_is_one_of_the_file_and_says_where_it_is(tmp_path):
+    with pytest.raises(ReadError) as caught, border(tmp_path / "ventas.xlsx"):
+        [][1]
+    assert caught.value.message.startswith("ventas.xlsx cannot be read: IndexError: list index out of range (test_")
+    assert "report it" in (caught.value.hint or "")
 
 
 def test_dates_of_the_1904_system_are_the_days_that_excel_shows(tmp_path):

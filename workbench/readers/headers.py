@@ -34,10 +34,11 @@ def looks_like_names(row: Sequence[object]) -> bool:
     (True, False)
     """
     cells = [cell for cell in row if not is_blank(cell)]
-    return 2 * sum(map(_is_word, cells)) >= len(cells)
+    return 2 * sum(map(is_word, cells)) >= len(cells)
 
 
-def _is_word(cell: object) -> bool:
+def is_word(cell: object) -> bool:
+    """Say whether a cell holds words or a year, rather than a number or a date."""
     text = cell.strip() if isinstance(cell, str) else ""
     return (bool(text) and not (_NUMBER.fullmatch(text) or _DATE.fullmatch(text))) or bool(_YEAR.fullmatch(text))
 
@@ -64,7 +65,7 @@ def _below_groups(rows: Sequence[Sequence[object]], position: int, usual: int) -
         return position
     for below in (position + 1, position + 2):
         cells = [cell for cell in rows[below] if not is_blank(cell)] if below < len(rows) else []
-        if len(cells) >= REACHED_SHARE * usual > filled(rows[position]) and all(map(_is_word, cells)):
+        if len(cells) >= REACHED_SHARE * usual > filled(rows[position]) and all(map(is_word, cells)):
             return below
     return position
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
@@ -21,6 +21,7 @@ from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.guarded import scan_guarded
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_blank
+from workbench.readers.merged_headers import Row, below_title, merged_names
 from workbench.readers.sheet_parts import LARGE, SheetFacts, looks_safe, sheet_facts
 from workbench.readers.sheet_stream import StreamedSheet
 from workbench.readers.values import ValueEvidence, cell_text, make_array
@@ -34,8 +35,6 @@ HELD_CELLS = 2_000_000
 """Cells that are held as values, some 60 bytes each, between the decision on types and the table."""
 MIN_DENSITY = 1 / 100
 """calamine holds the whole rectangle of a sheet, some 30 bytes a cell: a large one must not be nearly empty."""
-
-Row: TypeAlias = list[Any]
 
 
 @dataclass(slots=True)
@@ -166,24 +165,17 @@ def _header(path: Path, sheet: CalamineSheet | StreamedSheet, wanted: int | None
     rows = list(islice(sheet.iter_rows(), max(shown, 0)))
     skipped = first if wanted is None else 0  # blank rows above the data tell nothing
     row, doubts = choose_header(rows[skipped:], wanted, path)
+    if wanted is None and isinstance(sheet, CalamineSheet):
+        header = below_title(sheet, rows, row + skipped)
+        if header != row + skipped:
+            return header, ()
     return row + skipped, tuple(doubt.replace(f"row {row}", f"row {row + skipped}") for doubt in doubts)
 
 
 def _names(sheet: CalamineSheet | StreamedSheet, row: int, found: bool) -> tuple[Row, int]:
     """Give the header cells and their last row: cells merged downwards take all rows they cover into the header."""
-    merged = sheet.merged_cell_ranges or [] if found and isinstance(sheet, CalamineSheet) else []
-    first = min((top for (top, _), (bottom, _) in merged if top <= row <= bottom), default=row)
-    last = max((bottom for (top, _), (bottom, _) in merged if first <= top <= row), default=row)
-    rows = [list(cells) for cells in islice(sheet.iter_rows(), first, max(last, row) + 1)]
-    if len(rows) == 1:
-        return rows[0], row
-    margin = sheet.start[1] if sheet.start else 0  # empty columns on the left are not given
-    for (top, left), (_, right) in merged:
-        if first <= top <= last:
-            width = right + 1 - left
-            rows[top - first][left - margin : right + 1 - margin] = [rows[top - first][left - margin]] * width
-    texts = [[" ".join(cell_text(cell).split()) for cell in column] for column in zip(*rows, strict=True)]
-    return [" ".join(dict.fromkeys(filter(None, column))) for column in texts], max(last, row)
+    merged = merged_names(sheet, row) if found and isinstance(sheet, CalamineSheet) else None
+    return merged or (list(next(islice(sheet.iter_rows(), row, None))), row)
 
 
 class _Blocks:

@@ -100,6 +100,23 @@ def test_a_run_that_was_cut_off_by_ctrl_c_and_by_a_kill_goes_on_to_the_same_resu
     assert store.get("cut").state == "finished"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX are needed")
+def test_a_kill_ends_what_only_reads_though_a_thread_is_still_at_work():
+    program = (
+        "import signal, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from workbench.cli.parts import ended_at_once\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "with ended_at_once():\n"
+        "    at_work = ThreadPoolExecutor().submit(time.sleep, 60)\n"
+        "    print('begun', flush=True)\n    at_work.result()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        assert process.wait(timeout=20) == 130
+
+
 def test_two_processes_do_not_work_on_one_run(project, capsys):
     store = open_store()
     run("ingest", "run.yaml", "--run-id", "one")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import ReadError
 from workbench.readers import batches, inspect_files, read
+from workbench.readers.columns import distinct_names
 
 
 def write(folder: Path, content: str | bytes, name: str = "ventas.csv", encoding: str = "utf-8") -> Path:
@@ -209,6 +211,34 @@ def test_a_header_that_looks_like_data_is_noted(tmp_path):
 def test_headers_become_distinct_names(tmp_path):
     path = write(tmp_path, 'Total, Total ,"Precio\nunitario",,Total_2\n1,2,3,4,5\n')
     assert read(path).columns.tolist() == ["Total", "Total_3", "Precio unitario", "column_4", "Total_2"]
+
+
+@pytest.mark.parametrize("columns", [10_000, 16_384])
+def test_a_table_of_very_many_columns_is_read_whole_though_its_header_is_long(tmp_path, columns):
+    names = [f"una columna con un nombre muy largo {n}" for n in range(columns)]
+    path = write(tmp_path, "\n".join([",".join(names), *[",".join(["x", *["1"] * (columns - 1)])] * 3]))
+    table = read(path)
+    assert table.columns.tolist() == names
+    assert len(table) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["a," * 200_000, "a," * 5_000_000, "a;" * 20_000 + "\n" + "1;" * 20_000, "a,b\n" + "1,2\n" * 50 + "1," * 99_999],
+)
+def test_more_columns_than_a_sheet_has_are_refused_at_once(tmp_path, content):
+    path = write(tmp_path, content + "\n")
+    started = time.process_time()
+    with pytest.raises(ReadError, match=r"ventas.csv has a row of more than 16,384 cells"):
+        read(path)
+    assert time.process_time() - started < 5
+
+
+def test_very_many_names_are_made_distinct_quickly():
+    started = time.process_time()
+    names = distinct_names(["a"] * 100_000 + [""] * 100_000)
+    assert (len(set(names)), names[1], names[-1]) == (200_000, "a_2", "column_200000")
+    assert time.process_time() - started < 5
 
 
 def test_trailing_empty_columns_without_a_name_are_dropped(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.parts import command, open_runs, print_frame
+from workbench.cli.parts import command, ended_at_once, open_runs, print_frame
 from workbench.errors import ReadError, UsageError, WorkbenchError
 from workbench.settings import runs_folder
 
@@ -53,7 +53,8 @@ def _inspect(options: argparse.Namespace) -> None:
 
     found = readers.find_sources(options.paths, exclude=options.exclude)
     rows = None if options.full else options.rows
-    report = readers.inspect_sources(found, rows=rows, cache=_schema_cache(), **_reading(options))
+    with ended_at_once():
+        report = readers.inspect_sources(found, rows=rows, cache=_schema_cache(), **_reading(options))
     if not report.readable:
         raise ReadError("; ".join(report.faults.values()))
     if options.json:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.runs import RunStore
+
+
+GRACE_SECONDS = 1.0
+"""What threads may take to end after Ctrl+C."""
 
 
 def command(commands: Any, name: str, call: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
@@ -52,3 +61,19 @@ def print_frame(frame: pd.DataFrame, options: argparse.Namespace, layout: Callab
         console.print_json(json.loads(frame.to_json(orient="records", date_format="iso", force_ascii=False)))
     else:
         print(layout(frame) if len(frame) else "none.")
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Let Ctrl+C end a command that only reads while a thread is still at work: Python would wait for it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        until = time.monotonic() + GRACE_SECONDS
+        others = [each for each in threading.enumerate() if not each.daemon and each is not threading.current_thread()]
+        for thread in others:
+            thread.join(max(until - time.monotonic(), 0))
+        if any(thread.is_alive() for thread in others):
+            print("interrupted.", file=sys.stderr, flush=True)
+            os._exit(130)
+        raise

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 TARGET_ROWS = 10_000
 """Rows that are turned into a block at once where a format is read row by row."""
+MOST_COLUMNS = 16_384
+"""As many as a sheet of Excel has; a text with more is no table."""
 
 
 class Kind(StrEnum):
@@ -53,14 +55,15 @@ def distinct_names(cells: Iterable[str]) -> list[str]:
     """
     plain = [" ".join(cell.replace("\0", "").split()) for cell in cells]
     taken = set(plain)  # a made-up name gives way to one that stands in the file
-    names: list[str] = []
+    names: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     for position, name in enumerate(plain, start=1):
-        stem = name or f"column_{position}"
-        chosen, number = stem, 2
+        chosen = stem = name or f"column_{position}"
         while chosen in names or (chosen != name and chosen in taken):
-            chosen, number = f"{stem}_{number}", number + 1
-        names.append(chosen)
-    return names
+            numbers[stem] = numbers.get(stem, 1) + 1
+            chosen = f"{stem}_{numbers[stem]}"
+        names[chosen] = None
+    return list(names)
 
 
 def make_table(columns: Sequence[Column], arrays: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Table:

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from workbench.errors import ReadError
-from workbench.readers.columns import ARROW_TYPES, TARGET_ROWS, Column, Kind, distinct_names, make_table
+from workbench.readers.columns import ARROW_TYPES, MOST_COLUMNS, TARGET_ROWS, Column, Kind, distinct_names, make_table
 from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
-from workbench.readers.faults import border, no_rows, refuse_binary
+from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.headers import is_blank
 from workbench.readers.stray_quotes import Shape, find_strays, plain_line
@@ -254,6 +254,8 @@ def _patient(file: TextFile, layout: Layout, width: int, survey: _Survey) -> Ite
                 block[place] = row = row[: max(_trimmed(row), min(len(row), len(layout.header)))]
                 survey.ragged += not named <= len(row) <= len(layout.header)
                 width = max(width, len(row))
+        if width > MOST_COLUMNS:
+            raise too_wide(file.path, MOST_COLUMNS)
         cells = islice(zip_longest(*block, [""] * width, fillvalue=""), width)
         arrays = [pa.array([cell or None for cell in column[:-1]], pa.large_string()) for column in cells]
         yield pa.Table.from_arrays(arrays, names=[str(position) for position in range(width)])

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workbench.errors import ReadError
+from workbench.readers.columns import MOST_COLUMNS
 from workbench.readers.encodings import TextFile
+from workbench.readers.faults import too_wide
 from workbench.readers.headers import SAMPLE_ROWS, choose_header
 
 DELIMITERS = (",", ";", "\t", "|", "~")
@@ -20,6 +22,8 @@ NO_DELIMITER = "\x1f"
 """Stands in where a file has one column: a character that no text has."""
 SAMPLE_CHARACTERS = 1 << 18
 LONG_SAMPLE_CHARACTERS = 1 << 23
+FEW_LINES = 20
+"""A sample of fewer is too short."""
 MINIMAL_SHARE = 0.5
 
 _EXCEL_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
@@ -70,10 +74,8 @@ class _Sample:
 
 def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, quoted: bool = True) -> Layout:
     """Find delimiter and header in the beginning of a file; what is given is taken; raises ReadError."""
-    size = SAMPLE_CHARACTERS if header_row is None else LONG_SAMPLE_CHARACTERS
-    text = next(file.texts(size), "")
+    text, whole = _beginning(file, SAMPLE_CHARACTERS if header_row is None else LONG_SAMPLE_CHARACTERS)
     lines = list(io.StringIO(text, newline=""))
-    whole = len(text) + file.nul_bytes < size
     declared = _EXCEL_LINE.fullmatch(lines[0]) if lines else None
     if declared:
         lines[0] = "\n"  # Excel's own way to name the delimiter is not a row
@@ -82,9 +84,23 @@ def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, q
     dialect = dialect if character else _found(lines, whole, dialect)
     dialect = _with_blanks(lines, whole, dialect)
     sample = _sample(lines, whole, dialect, len(lines))
+    if max(map(len, sample.rows), default=0) > MOST_COLUMNS:
+        raise too_wide(file.path, MOST_COLUMNS)
     row, doubts = choose_header(sample.rows, header_row, file.path)
     start = len("".join(list(io.StringIO(text, newline=""))[: sample.ends[row]]).encode())
     return Layout(dialect, row, tuple(sample.rows[row]), start, sample.ends[row], doubts)
+
+
+def _beginning(file: TextFile, size: int) -> tuple[str, bool]:
+    """Give the beginning of a file, more of it where its lines are long, and say whether that is all."""
+    text = next(file.texts(size), "")
+    whole = len(text) + file.nul_bytes < size
+    ends = text.count("\n") or text.count("\r")
+    if whole or ends >= FEW_LINES:
+        return text, whole
+    if not ends and max(map(text.count, DELIMITERS)) > MOST_COLUMNS:
+        raise too_wide(file.path, MOST_COLUMNS)
+    return (text, whole) if size == LONG_SAMPLE_CHARACTERS else _beginning(file, LONG_SAMPLE_CHARACTERS)
 
 
 def _checked(delimiter: str | None) -> str | None:

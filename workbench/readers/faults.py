@@ -152,6 +152,14 @@ def no_rows(path: Path, place: str = "") -> ReadError:
     return ReadError(f"{path.name}{place} has a header but no rows.", hint="check that it is the right file or sheet.")
 
 
+def too_wide(path: Path, most: int) -> ReadError:
+    """Word the refusal of a line with more cells than a table has columns."""
+    return ReadError(
+        f"{path.name} has a row of more than {most:,} cells.",
+        hint="check its delimiter and line ends; a table has one line per row.",
+    )
+
+
 def refuse_binary(path: Path) -> None:
     """Raise ReadError where a file that should be text is something else."""
     with border(path), path.open("rb") as stream:

@@ -123,10 +123,13 @@ def _in_parallel(units: list[_Unit], options: Options, rows: int | None) -> Iter
         return
     threads = min(2 * (os.cpu_count() or 1), 16)
     share = -(-len(units) // (4 * threads))
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [units[start : start + share] for start in range(0, len(units), share)]
+    parts = [units[start : start + share] for start in range(0, len(units), share)]
+    pool = ThreadPoolExecutor(threads)
+    try:
         for part in pool.map(lambda part: _describe_all(part, options, rows), parts):
             yield from part
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # who is interrupted does not wait for the file that hangs
 
 
 def _describe_all(units: Sequence[_Unit], options: Options, rows: int | None) -> list[_Described]:

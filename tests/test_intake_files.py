@@ -129,6 +129,33 @@ def test_of_files_that_are_prepared_together_each_is_told_why_it_cannot_be_used(
     assert {name for name, state in states(store).items() if state == "failed"} == set(reasons)
 
 
+@pytest.mark.parametrize("wrong", ["z.csv", "a.csv", "z.json"])
+def test_a_file_under_a_wrong_suffix_does_not_take_its_rightly_named_twin_with_it(folder, wrong):
+    good = folder / "in" / "c.xlsx"
+    if wrong == "a.csv":
+        good.replace(folder / "in" / "z.xlsx")
+        good = folder / "in" / "z.xlsx"
+    (folder / "in" / wrong).write_bytes(good.read_bytes())
+    for run_id in ("one", "two"):  # read, and kept from the first run
+        store, _, rows, facts = ingest(run_id=run_id)
+        assert (rows["source_file"] == good.name).sum() == 2
+        assert [each["name"] for each in facts["files"]["failures"]] == [wrong]
+    assert states(store, "two")[good.name] == "kept"
+
+
+def test_the_same_bytes_are_read_as_each_of_the_kinds_that_their_names_say(folder):
+    text = '{"Concepto": "Taxi"}\n'
+    (folder / "in" / "uno.jsonl").write_text(text)
+    (folder / "in" / "uno.json").write_text(text)
+    (folder / "in" / "uno.txt").write_text("Concepto\n" + text)
+    (folder / "in" / "uno.csv").write_text("Concepto\n" + text)
+    for run_id in ("one", "two"):
+        _, _, rows, facts = ingest(run_id=run_id)
+        taken = rows[rows["source_file"].str.startswith("uno")].set_index("source_file")["Concepto"]
+        assert taken.to_dict() == {name: text.strip() if name[4] in "ct" else "Taxi" for name in taken.index}
+        assert len(taken) + facts["files"]["failed"] == 4
+
+
 def test_lines_that_were_left_out_are_told_of_where_the_run_is_told_of(folder):
     with (folder / "in" / "norte" / "b.jsonl").open("a") as file:
         file.write('\n{"Concepto": "cut o')

@@ -60,7 +60,9 @@ class Counts:
         return {
             "rows": self.rows,
             "head": self._head,
-            "sources": [{"sha256": sha, "rows": self._rows_of[source.name]} for sha, source in pairs],
+            "sources": [
+                {"sha256": sha, "kind": source.kind, "rows": self._rows_of[source.name]} for sha, source in pairs
+            ],
             "schema": asdict(schema),
             "stored_as": self._stored_as,
             "cleaning": self._cleaning.to_dict(),

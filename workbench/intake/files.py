@@ -15,7 +15,7 @@ import pandas as pd
 from workbench import readers
 from workbench.engine import THREADS
 from workbench.errors import ColumnNotFound, ReadError, WorkbenchError, nearest
-from workbench.intake.lots import Fault, Hashed, by_the_thousand
+from workbench.intake.lots import Content, Fault, Hashed, by_the_thousand, content_of
 from workbench.parameters import IngestSection
 from workbench.readers import Found, Source
 from workbench.settings import find_file
@@ -59,13 +59,14 @@ class FileList:
     def __init__(self, found: Found, options: IngestSection) -> None:
         self.sources = found.sources
         self.faults = [Fault(fault.name, fault.error()) for fault in found.faults]
-        self.kept: set[str] = set()
-        """SHA-256 of the files that an earlier run had read."""
+        self.kept: set[Content] = set()
+        """What the files hold that an earlier run had read."""
         self._options = options
         self._passed_over = found.passed_over
         self._hashes: dict[str, str] = {}
-        self._alike = defaultdict[str, list[str]](list)
-        """SHA-256 → the names of the files that have it."""
+        self._contents: dict[str, Content] = {}
+        self._alike = defaultdict[Content, list[str]](list)
+        """What files hold → the names of those that do."""
         self._rows: dict[str, int] = {}
         self._notes: dict[str, list[str]] = {}
         self._same_rows: list[list[str]] = []
@@ -77,7 +78,7 @@ class FileList:
 
     def failed(self, fault: Fault) -> None:
         """Note that a file, and others of the same bytes, could not be used; raises its error if that stops the run."""
-        alike = self._alike.get(self._hashes.get(fault.name, ""), [fault.name])
+        alike = self._alike.get(self._contents.get(fault.name, ("", "")), [fault.name])
         self.faults += [fault if name == fault.name else fault.of_twin(name) for name in alike]
         if self._options.on_error == "stop":
             raise fault.error
@@ -103,8 +104,9 @@ class FileList:
                 for fault in faults:
                     self.failed(fault)
         hashed = [(self._hashes[s.name], s) for s in self.sources if s.name in self._hashes]
-        for sha, source in hashed:
-            self._alike[sha].append(source.name)
+        self._contents = {each[1].name: content_of(each) for each in hashed}
+        for name, content in self._contents.items():
+            self._alike[content].append(name)
         return hashed
 
     def _hash_archive(self, sources: list[Source]) -> list[Fault]:
@@ -156,7 +158,7 @@ class FileList:
         rows: list[tuple[Any, ...]] = []
         for source in self.sources:
             sha = self._hashes.get(source.name)
-            state = "failed" if source.name in reasons else "kept" if sha in self.kept else "read"
+            state = "failed" if source.name in reasons else "kept" if (sha, source.kind) in self.kept else "read"
             count = self._rows.get(source.name)
             reason = reasons.pop(source.name, None) or "; ".join(self._notes.get(source.name, [])) or None
             path = os.fsencode(source.path if "://" in source.path else Path(source.path).absolute())

@@ -15,7 +15,7 @@ from workbench.errors import ColumnNotFound, ReadError, nearest
 from workbench.intake.counts import Counts, add_facts, file_schema_of
 from workbench.intake.files import FileList, find
 from workbench.intake.items import ItemTable
-from workbench.intake.lots import Lot, MakePart, make_lots, read
+from workbench.intake.lots import Content, Hashed, Lot, MakePart, content_of, contents_of, make_lots, read
 from workbench.intake.partition import Preparation
 from workbench.intake.progress import Meter, Tell
 from workbench.intake.together import Columns, Place, assemble
@@ -78,9 +78,9 @@ class Intake:
 
     def _several(self, meter: Meter) -> Iterator[pd.DataFrame]:
         hashed = self.files.hash_all()
-        made = self._kept_parts({sha for sha, _ in hashed})
-        known = {each["sha256"] for facts in made.values() for each in facts["sources"]}
-        lots = list(make_lots({sha: source for sha, source in hashed if sha not in known}.items()))
+        made = self._kept_parts({content_of(each) for each in hashed})
+        known = {content for facts in made.values() for content in contents_of(facts)}
+        lots = list(make_lots({content_of(each): each for each in hashed if content_of(each) not in known}.values()))
         meter.done = meter.total - sum(lot.size for lot in lots)
         meter.files_done = meter.files - sum(len(lot.sources) for lot in lots)
         self._make(lots, made, meter)
@@ -94,13 +94,13 @@ class Intake:
         self._require(self._columns.stored_as, f"any of the {len(places)} files")
         yield from assemble(places, self._parts, self._columns, self.options.deduplication == "preserve_all")
 
-    def _kept_parts(self, present: set[str]) -> dict[str, dict[str, Any]]:
+    def _kept_parts(self, present: set[Content]) -> dict[str, dict[str, Any]]:
         """Find the parts of earlier runs whose sources are all there still, each source in one of them."""
         chosen: dict[str, dict[str, Any]] = {}
-        taken: set[str] = set()
+        taken: set[Content] = set()
         for name, facts in self._parts.all().items():
-            inside = {each["sha256"] for each in facts["sources"]}
-            if inside <= present and not inside & taken:
+            inside = set(contents_of(facts))
+            if inside and inside <= present and not inside & taken:
                 chosen[name] = facts
                 taken |= inside
                 self._parts.touch(name)
@@ -118,19 +118,20 @@ class Intake:
             meter.files_done += len(new.lot.sources)
             meter.show_part(new.lot.name, new.lot.size, new.facts.get("rows", 0))
 
-    def _places(self, made: dict[str, dict[str, Any]], hashed: list[tuple[str, Source]]) -> list[Place]:
+    def _places(self, made: dict[str, dict[str, Any]], hashed: list[Hashed]) -> list[Place]:
         """Say where the rows of every source stand, in the order of the sources."""
-        where: dict[str, Place] = {}
+        where: dict[Content, Place] = {}
         for part, facts in made.items():
             start = 0
-            for each in facts["sources"]:
-                where[each["sha256"]] = Place("", part, start, each["rows"], len(facts["sources"]) == 1)
+            for content, each in zip(contents_of(facts), facts["sources"], strict=True):
+                where[content] = Place("", part, start, each["rows"], len(facts["sources"]) == 1)
                 start += each["rows"]
         places = []
-        for sha, source in hashed:
-            if sha in where:
-                self.files.read(source, where[sha].rows, made[where[sha].part]["schema"]["notes"])
-                places.append(replace(where[sha], name=source.name))
+        for each in hashed:
+            place, source = where.get(content_of(each)), each[1]
+            if place:
+                self.files.read(source, place.rows, made[place.part]["schema"]["notes"])
+                places.append(replace(place, name=source.name))
         return places
 
     def _require(self, columns: dict[str, str], where: str) -> None:

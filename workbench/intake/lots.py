@@ -23,6 +23,18 @@ LOT_SOURCES = 2_000
 
 Hashed = tuple[str, Source]
 """A source and the SHA-256 of its bytes."""
+Content = tuple[str, str]
+"""What makes two sources the same: the SHA-256 of their bytes, and the kind of file that they are read as."""
+
+
+def content_of(hashed: Hashed) -> Content:
+    """Say what a source holds."""
+    return hashed[0], hashed[1].kind
+
+
+def contents_of(facts: dict[str, Any]) -> list[Content]:
+    """Say what the sources of a part hold."""
+    return [(each["sha256"], each["kind"]) for each in facts["sources"] if "kind" in each]
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,9 @@ class Lot:
     @property
     def name(self) -> str:
         """Name the part that it becomes, by its content."""
-        return hashlib.blake2b(" ".join(sha for sha, _ in self.sources).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(
+            " ".join(map(" ".join, map(content_of, self.sources))).encode(), digest_size=16
+        ).hexdigest()
 
     @property
     def size(self) -> int:

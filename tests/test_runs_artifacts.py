@@ -55,6 +55,16 @@ def test_a_leftover_of_an_earlier_process_with_our_number_is_swept_away_but_not_
     assert ours.is_file()
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".csv", "ñ" * 125 + ".csv", "x" + "😀" * 62 + ".csv", "x" * 255])
+def test_a_file_whose_name_is_as_long_as_may_be_is_written_and_its_leftover_found(tmp_path, name):
+    with atomic_path(tmp_path / name) as partial:
+        partial.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    left = partial.name.replace(partial.name.split("-")[-1], "0" * 16 + ".partial")
+    (tmp_path / left).write_text("half")
+    assert sweep(tmp_path) == [tmp_path / left]
+
+
 def test_a_leftover_of_another_machine_is_swept_away_after_a_day(tmp_path: Path) -> None:
     foreign = tmp_path / f".a.json.ffffff-1-{'0' * 16}.partial"
     foreign.write_text("half")

@@ -29,6 +29,8 @@ from workbench.errors import StorageError
 _HOST = hashlib.blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()
 _TOKEN = secrets.token_hex(4)
 _PARTIAL = re.compile(r"^\..+\.(?P<host>[0-9a-f]{6})-(?P<process>\d+)-(?P<token>[0-9a-f]{8})[0-9a-f]{8}\.partial$")
+NAME_BYTES = 255
+"""The longest name that the usual file systems take."""
 _FOREIGN_SECONDS = 86_400
 """After a day, a file that another machine left half-written is taken for a leftover."""
 
@@ -66,8 +68,10 @@ def mapped_errors(path: Path, verb: str = "write") -> Iterator[None]:
 
 
 def partial_path(path: Path) -> Path:
-    """Name a file under way beside its final place, so that moving it there is one step."""
-    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{_TOKEN}{secrets.token_hex(4)}.partial")
+    """Name a file under way beside its final place, so that moving it there is one step; a long name is shortened."""
+    end = f".{_HOST}-{os.getpid()}-{_TOKEN}{secrets.token_hex(4)}.partial"
+    name = os.fsencode(path.name)[: NAME_BYTES - len(end) - 1].decode("utf-8", "ignore")
+    return path.with_name(f".{name}{end}")
 
 
 @contextmanager

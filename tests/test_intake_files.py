@@ -156,6 +156,18 @@ def test_the_same_bytes_are_read_as_each_of_the_kinds_that_their_names_say(folde
         assert len(taken) + facts["files"]["failed"] == 4
 
 
+def test_the_sheet_with_the_columns_is_read_and_what_other_sheets_hold_is_told(folder):
+    with pd.ExcelWriter(folder / "in" / "c.xlsx") as book:
+        pd.DataFrame({"Empresa": ["x"], "ACME": ["y"]}).to_excel(book, sheet_name="Portada", index=False)
+        for name in ("Enero", "Febrero"):
+            pd.DataFrame({"Concepto": [name], "Importe": [1]}).to_excel(book, sheet_name=name, index=False)
+    for run_id, files in {"one": "in", "two": "in/c.xlsx"}.items():
+        store, _, rows, facts = ingest(f"ingest.input=[{files}]", run_id=run_id)
+        assert "Enero" in set(rows["Concepto"]) and "Febrero" not in set(rows["Concepto"])
+        assert facts["files"]["notes"]["c.xlsx"][0].startswith("only sheet 'Enero' of 3 is read; 'Portada', 'Febrero'")
+        assert "'Febrero' hold rows too" in console.summary(report.summary(store, run_id))
+
+
 def test_lines_that_were_left_out_are_told_of_where_the_run_is_told_of(folder):
     with (folder / "in" / "norte" / "b.jsonl").open("a") as file:
         file.write('\n{"Concepto": "cut o')

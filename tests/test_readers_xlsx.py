@@ -96,6 +96,34 @@ def test_the_first_sheet_with_data_is_read(tmp_path):
     assert (schema.options["sheet"], schema.sheets) == ("Ene", ["Portada", "Vacia", "Ene", "Feb"])
 
 
+COVER = [["Reporte de gastos"], [], ["Elaboró: Ana"], [], ["2024"]]
+
+
+def test_a_cover_of_a_few_lines_gives_way_to_the_table_behind_it(tmp_path):
+    path = write(tmp_path, Portada=COVER, Ene=[HEADER, ["Taxi", 80]], Feb=[HEADER, ["Hotel", 1]])
+    assert read(path)["Concepto"].tolist() == ["Taxi"]
+    assert len(read(write(tmp_path, Portada=COVER, Vacia=[]))) == 2  # where there is nothing else, it is read
+    alone = [["Concepto"], *([f"gasto {n}"] for n in range(30))]
+    assert len(read(write(tmp_path, Ene=alone, Feb=[HEADER, ["Hotel", 1]]))) == 30
+
+
+def test_the_first_sheet_with_the_columns_that_are_looked_for_is_read(tmp_path):
+    cover = [["Empresa", "ACME"], ["Periodo", "Enero"]]
+    path = write(tmp_path, Datos=cover, Nada=[], Ene=[["Reporte"], HEADER, ["Taxi", 80]], Feb=[HEADER, ["Hotel", 1]])
+    assert read(path).columns.tolist() == cover[0]
+    assert read(path, columns=["Importe", "Concepto"])["Concepto"].tolist() == ["Taxi"]
+    assert read(path, columns=["Concepto"], sheet="Feb")["Concepto"].tolist() == ["Hotel"]
+    assert read(path, columns=["Monto"]).columns.tolist() == cover[0]
+
+
+def test_other_sheets_that_hold_rows_are_noted_where_no_sheet_was_named(tmp_path):
+    path = write(tmp_path, Ene=[HEADER, ["Taxi", 80]], Feb=[HEADER, ["Hotel", 1]], Mar=[HEADER, ["Luz", 2]], Nada=[])
+    note = "only sheet 'Ene' of 4 is read; 'Feb', 'Mar' hold rows too: ingest.sheet names another"
+    assert inspect_files(path).files[0].notes == [note]
+    assert inspect_files(path, sheet="Feb").files[0].notes == []
+    assert inspect_files(write(tmp_path, Ene=[HEADER, ["Taxi", 80]], Nada=[], Uno=[["x"]])).files[0].notes == []
+
+
 def test_a_hidden_sheet_gives_way_to_a_visible_one(tmp_path):
     path = write(tmp_path, Listas=[["opciones", "n"], ["a", 1], ["b", 2]], Ene=[HEADER, ["Taxi", 80]])
     book = openpyxl.load_workbook(path)

@@ -117,7 +117,7 @@ class IngestSection(Section):
 
     def reading(self) -> dict[str, Any]:
         """Give the options that the readers take."""
-        return self.model_dump(include={"sheet", "header_row", "encoding", "delimiter"})
+        return self.model_dump(include={"sheet", "header_row", "encoding", "delimiter", "columns"})
 
 
 class JudgeSection(Section):

@@ -78,6 +78,6 @@ def _preview(options: argparse.Namespace) -> None:
     columns = [column.strip() for column in options.columns.split(",")]
     if twice := [column for column in dict.fromkeys(columns) if columns.count(column) > 1]:
         raise UsageError(f"--columns names {', '.join(map(repr, twice))} twice.", hint="name each column once.")
-    table = readers.read(options.path, **_reading(options))
+    table = readers.read(options.path, columns=columns, **_reading(options))
     shown = pipeline.preview(table, columns, rows=options.rows, seed=options.seed)
     print_frame(shown, options, console.table)

@@ -21,13 +21,15 @@ class ReadingOptions(TypedDict, total=False):
     """The options of every door of this room, as keywords."""
 
     sheet: str | int | None
-    """Name or number (from 0) of the sheet of a workbook; null = the first with data."""
+    """Name or number (from 0) of the sheet of a workbook; null = the first that looks like a table."""
     header_row: int | None
     """Number of the header row (from 0, blank rows counted); null = found."""
     encoding: str | None
     """Encoding of a text file; null = found."""
     delimiter: str | None
     """Delimiter of a CSV file; null = found."""
+    columns: Sequence[str]
+    """Columns that are looked for: of the sheets of a workbook the first that has them is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Options:
     header_row: int | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    columns: Sequence[str] = ()
     limit: int | None = None
     """How many rows the caller will look at, so that a large sheet need not be read to its end; null = all."""
 

@@ -55,6 +55,11 @@ class SheetFacts:
     """Of the sheet's XML."""
 
     @property
+    def has_rows(self) -> bool:
+        """Say whether more than one row may hold something."""
+        return self.cells > 1 and self.rows > 1
+
+    @property
     def area(self) -> int:
         """The cells of the rectangle from A1 to the last one."""
         return self.rows * self.columns

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Unpack
 
 import pandas as pd
 
@@ -13,18 +14,10 @@ from workbench.errors import UsageError
 from workbench.readers.archives import Opener
 from workbench.readers.columns import frames
 from workbench.readers.faults import border, checked_path, unsupported
-from workbench.readers.formats import SUFFIXES, Options, Scan, scan
+from workbench.readers.formats import SUFFIXES, Options, ReadingOptions, Scan, scan
 
 
-def batches(
-    path: str | Path,
-    *,
-    rows: int = 50_000,
-    sheet: str | int | None = None,
-    header_row: int | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-) -> Iterator[pd.DataFrame]:
+def batches(path: str | Path, *, rows: int = 50_000, **options: Unpack[ReadingOptions]) -> Iterator[pd.DataFrame]:
     """Read a table in batches that all have the same columns and dtypes.
 
     The file is gone through once at the call, to decide the types, and again while the batches are taken. CSV and JSONL
@@ -33,10 +26,7 @@ def batches(
     Args:
         path: a file of one of the formats in `SUFFIXES`, or the URL of one.
         rows: rows of a batch; the last one may have fewer.
-        sheet: name or number (from 0) of the sheet of a workbook; null = the first with data.
-        header_row: number of the header row (from 0, blank rows counted); null = found.
-        encoding: encoding of a text file; null = found.
-        delimiter: delimiter of a CSV file; null = found.
+        **options: sheet, header_row, encoding, delimiter and columns, as `ReadingOptions` says; null = found.
 
     Returns:
         Frames whose RangeIndex goes on from batch to batch.
@@ -46,19 +36,12 @@ def batches(
     """
     if rows < 1:
         raise UsageError(f"a batch of {rows} rows holds nothing.", hint="give rows=1 or more.")
-    return _frames(path, Options(sheet, header_row, encoding, delimiter), rows)
+    return _frames(path, Options(**options), rows)
 
 
-def read(
-    path: str | Path,
-    *,
-    sheet: str | int | None = None,
-    header_row: int | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-) -> pd.DataFrame:
+def read(path: str | Path, **options: Unpack[ReadingOptions]) -> pd.DataFrame:
     """Read a table as a whole: all of its `batches` in one frame. Arguments and errors are those of `batches`."""
-    return next(_frames(path, Options(sheet, header_row, encoding, delimiter), None))
+    return next(_frames(path, Options(**options), None))
 
 
 def _frames(path: str | Path, options: Options, rows: int | None) -> Iterator[pd.DataFrame]:

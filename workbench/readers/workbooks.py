@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import CalamineSheet, CalamineWorkbook, SheetMetadata, SheetTypeEnum, SheetVisibleEnum
 
 from workbench.errors import ReadError, few
 from workbench.readers.columns import TARGET_ROWS, Column, distinct_names, make_table
 from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.guarded import scan_guarded
-from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_blank
+from workbench.readers.headers import SAMPLE_ROWS, choose_header, filled
 from workbench.readers.merged_headers import Row, below_title, merged_names
 from workbench.readers.sheet_parts import LARGE, SheetFacts, looks_safe, sheet_facts
 from workbench.readers.sheet_stream import StreamedSheet
@@ -35,6 +36,26 @@ HELD_CELLS = 2_000_000
 """Cells that are held as values, some 60 bytes each, between the decision on types and the table."""
 MIN_DENSITY = 1 / 100
 """calamine holds the whole rectangle of a sheet, some 30 bytes a cell: a large one must not be nearly empty."""
+
+
+LOOKED_AT = 8
+"""Sheets among which one that looks like a table is preferred to a first one that does not."""
+COVER_ROWS = 20
+"""A cover has fewer lines of text."""
+HELD_WHOLE = (".xls", ".ods")
+"""Of these calamine has all sheets as soon as the workbook is open."""
+
+
+class Fit(IntEnum):
+    """How well a sheet suits."""
+
+    EMPTY = 0
+    ROW = 1
+    ROWS = 2
+    TABLE = 3
+    """At least half of its rows have several cells, or it is no cover."""
+    HAS_COLUMNS = 4
+    """It has the columns that are looked for."""
 
 
 @dataclass(slots=True)
@@ -66,6 +87,7 @@ def scan_workbook(path: Path, options: Options) -> Scan:
         with CalamineWorkbook.from_path(path) as workbook:
             sheet = _choose(path, workbook, options, facts)
             names = tuple(workbook.sheet_names)
+            others = [] if options.sheet is not None else [*_other_sheets(path, workbook, sheet.name, facts)]
         header_row, doubts = _header(path, sheet, options.header_row)
         header, header_end = _names(sheet, header_row, options.header_row is None)
         blocks = _Blocks(sheet, header_end, options.limit)
@@ -88,7 +110,7 @@ def scan_workbook(path: Path, options: Options) -> Scan:
         sheets=names,
         header_row=header_row,
         error_cells=seen.errors,
-        notes=(*doubts, *_empty_cells(seen)),
+        notes=(*doubts, *others, *_empty_cells(seen)),
     )
 
 
@@ -114,20 +136,62 @@ def _refuse_impostor(path: Path) -> None:
 def _choose(
     path: Path, workbook: CalamineWorkbook, options: Options, facts: dict[str, SheetFacts]
 ) -> CalamineSheet | StreamedSheet:
+    """Take the sheet that is named, or the best of the first ones; a hidden one only where no other will do."""
     if options.sheet is not None:
         return _load(path, workbook, _named(path, workbook.sheet_names, options.sheet), facts, options)
-    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-    sheets.sort(key=lambda sheet: sheet.visible != SheetVisibleEnum.Visible)  # hidden ones last, else in order
-    fallback = None
-    for metadata in sheets:
-        sheet = _load(path, workbook, metadata.name, facts, options)
-        rows = sum(1 for row in islice(sheet.iter_rows(), SAMPLE_ROWS) if not all(map(is_blank, row)))
-        if rows > 1 or sheet.height > SAMPLE_ROWS:
-            return sheet
-        fallback = fallback or (sheet if rows else None)
-    if fallback is None:
+    best, fit = None, Fit.EMPTY
+    enough = Fit.HAS_COLUMNS if options.columns else Fit.TABLE
+    for place, metadata in enumerate(_worksheets(workbook)):
+        last_resort = place >= LOOKED_AT or metadata.visible != SheetVisibleEnum.Visible
+        if fit >= enough or (last_resort and fit >= Fit.ROWS and not options.columns):
+            break
+        try:
+            sheet = _load(path, workbook, metadata.name, facts, options)
+        except ReadError:
+            if best is None:
+                raise
+            continue
+        found = _fit(path, sheet, options)
+        if found > fit and (found == enough or fit < Fit.ROWS or not last_resort):
+            best, fit = sheet, found
+    if best is None:
         raise ReadError(f"{path.name} has no sheet with data.", hint=f"it has {_quoted(workbook.sheet_names)}.")
-    return fallback
+    return best
+
+
+def _worksheets(workbook: CalamineWorkbook) -> list[SheetMetadata]:
+    """Give the sheets that have cells; hidden ones last, else in order."""
+    sheets = [sheet for sheet in workbook.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    return sorted(sheets, key=lambda sheet: sheet.visible != SheetVisibleEnum.Visible)
+
+
+def _fit(path: Path, sheet: CalamineSheet | StreamedSheet, options: Options) -> Fit:
+    counts = [count for count in map(filled, islice(sheet.iter_rows(), SAMPLE_ROWS)) if count]
+    if options.columns and counts:
+        header_row, _ = _header(path, sheet, None)
+        header, _ = _names(sheet, header_row, True)
+        if set(distinct_names(map(cell_text, header))).issuperset(options.columns):
+            return Fit.HAS_COLUMNS
+    several = sum(count > 1 for count in counts)
+    if len(counts) >= COVER_ROWS or sheet.height > SAMPLE_ROWS or 2 * several >= len(counts) > 1:
+        return Fit.TABLE
+    return Fit.ROWS if len(counts) > 1 else Fit.ROW if counts else Fit.EMPTY
+
+
+def _other_sheets(path: Path, workbook: CalamineWorkbook, chosen: str, facts: dict[str, SheetFacts]) -> Iterator[str]:
+    """Name the other sheets that hold rows, without loading them."""
+    shown = [sheet.name for sheet in _worksheets(workbook) if sheet.visible == SheetVisibleEnum.Visible]
+    held = path.suffix.lower() in HELD_WHOLE
+    others = [
+        name
+        for name in shown
+        if name != chosen
+        and (facts[name].has_rows if name in facts else held and workbook.get_sheet_by_name(name).height > 1)
+    ]
+    if others:
+        hold = "holds" if len(others) == 1 else "hold"
+        rest = f"{_quoted(others)} {hold} rows too"
+        yield f"only sheet {chosen!r} of {len(shown)} is read; {rest}: ingest.sheet names another"
 
 
 def _named(path: Path, names: Sequence[str], wanted: str | int) -> str:

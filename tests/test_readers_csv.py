@@ -289,6 +289,43 @@ def test_a_file_with_one_column_keeps_its_commas(tmp_path):
     assert read(path)["Descripción"].tolist()[0] == "Taxi, aeropuerto"
 
 
+@pytest.mark.parametrize("comma", [", ", ","])
+@pytest.mark.parametrize("every", [2, 3, 5, 10, 300])
+def test_one_column_of_descriptions_is_not_cut_where_most_have_one_comma(tmp_path, comma, every):
+    lines = ["Taxi" if n % every == 0 else f"Papel bond{comma}carta" for n in range(300)]
+    table = read(write(tmp_path, "\n".join(["Concepto", *lines])))
+    if comma == ", " or every < 10:
+        assert table["Concepto"].tolist() == lines
+
+
+@pytest.mark.parametrize("title", ["Reporte, enero", "Reporte", "Reporte\n", "Reporte, enero\n", "Reporte\nEnero 2024"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Taxi,1", "Hotel,2"],
+        ["ENERO", "Taxi,1", "Hotel,2", "FEBRERO", "Taxi,3", "Hotel,4"],
+        ["Taxi, 1", "Hotel, 2"],
+        ["Taxi,1", "Hotel,2", "Nota: sin IVA"],
+    ],
+)
+def test_a_table_of_two_columns_below_a_title_is_cut(tmp_path, title, rows):
+    table = read(write(tmp_path, "\n".join([title, "Concepto,Tipo", *rows])))
+    assert table.columns.tolist() == ["Concepto", "Tipo"]
+    assert len(table) == len(rows)
+
+
+def test_a_table_of_words_below_a_title_is_cut(tmp_path):
+    for title in ("Reporte, enero\n", "Reporte"):
+        table = read(write(tmp_path, f"{title}\nConcepto,Tipo\nTaxi,Viaje\nHotel,Viaje\nLuz,Oficina"))
+        assert (table.columns.tolist(), len(table)) == (["Concepto", "Tipo"], 3)
+
+
+@pytest.mark.parametrize("row", ["2024-01-05,Taxi,80", "2024-01-05,Taxi,N/A", "hoy,Taxi,80"])
+def test_a_header_with_blanks_behind_its_commas_is_no_title(tmp_path, row):
+    path = write(tmp_path, f"Fecha, Concepto, Importe\n{row}\nayer,Hotel,90\n2024-01-05,Luz,x\n")
+    assert read(path).columns.tolist() == ["Fecha", "Concepto", "Importe"]
+
+
 def test_decimal_commas_do_not_pass_for_the_delimiter(tmp_path):
     path = write(tmp_path, "Concepto;Importe\nTaxi;150,00\nHotel;1200,50\n")
     assert read(path)["Importe"].tolist() == ["150,00", "1200,50"]

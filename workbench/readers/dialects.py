@@ -13,7 +13,7 @@ from workbench.errors import ReadError
 from workbench.readers.columns import MOST_COLUMNS
 from workbench.readers.encodings import TextFile
 from workbench.readers.faults import too_wide
-from workbench.readers.headers import SAMPLE_ROWS, choose_header
+from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_word
 
 DELIMITERS = (",", ";", "\t", "|", "~")
 UNQUOTED = "~"
@@ -24,7 +24,7 @@ SAMPLE_CHARACTERS = 1 << 18
 LONG_SAMPLE_CHARACTERS = 1 << 23
 FEW_LINES = 20
 """A sample of fewer is too short."""
-MINIMAL_SHARE = 0.5
+MINIMAL_SHARE, REGULAR_SHARE = 0.5, 0.9
 
 _EXCEL_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -86,7 +86,8 @@ def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, q
     sample = _sample(lines, whole, dialect, len(lines))
     if max(map(len, sample.rows), default=0) > MOST_COLUMNS:
         raise too_wide(file.path, MOST_COLUMNS)
-    row, doubts = choose_header(sample.rows, header_row, file.path)
+    rows = _without_title(sample.rows) if header_row is None else sample.rows
+    row, doubts = choose_header(rows, header_row, file.path)
     start = len("".join(list(io.StringIO(text, newline=""))[: sample.ends[row]]).encode())
     return Layout(dialect, row, tuple(sample.rows[row]), start, sample.ends[row], doubts)
 
@@ -144,11 +145,49 @@ def _consistency(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
     if not several:
         return 0.0, 0
     usual = max(several, key=lambda count: (several[count], count))
-    from_there = counts[next(place for place, count in enumerate(counts) if count == usual) :]
+    from_there = counts[counts.index(usual) :]
     needed = MINIMAL_SHARE if counts[0] == 1 else MINIMAL_SHARE / 2
-    if several[usual] < needed * len(from_there):
+    if several[usual] < needed * len(from_there) or (counts[0] == 1 and _is_prose([row for row in rows if any(row)])):
         return 0.0, 0
     return several[usual] / len(counts), usual
+
+
+def _is_prose(rows: Sequence[Sequence[str]]) -> bool:
+    """Say whether the delimiter is but punctuation, where the first row has none: the lines of one column.
+
+    A title above a table has none either: below it there are numbers, or the rows have several cells, up to notes at
+    the end, and no blank follows every delimiter.
+    """
+    first = next(place for place, row in enumerate(rows) if len(row) > 1)
+    last = max(place for place, row in enumerate(rows) if len(row) > 1)
+    body = rows[first : last + 1]
+    cells = [cell for row in body for cell in row[1:] if cell.strip()]
+    if sum(map(is_word, cells)) <= REGULAR_SHARE * len(cells):
+        return False
+    single = sum(len(row) == 1 for row in body)
+    spaced = sum(cell.startswith(" ") for cell in cells)
+    return single > (1 - REGULAR_SHARE) * len(body) or spaced >= REGULAR_SHARE * len(cells)
+
+
+def _without_title(rows: list[list[str]]) -> list[list[str]]:
+    """Blank a first row such as `Reporte, enero` that is as full as the table by its punctuation alone.
+
+    Blanks follow its delimiters, and none those of the next row, which holds words only: behind an empty line, or above
+    numbers.
+    """
+    filled_rows = [place for place, row in enumerate(rows[:SAMPLE_ROWS]) if any(row)]
+    if len(filled_rows) < 3 or not _is_spaced(rows[filled_rows[0]]):
+        return rows
+    title, names, *below = filled_rows
+    words = all(map(is_word, rows[names])) and len(rows[names]) >= len(rows[title]) and not _is_spaced(rows[names])
+    full = [rows[place] for place in below if len(rows[place]) == len(rows[names])]
+    if words and (names > title + 1 or any(not any(map(is_word, column)) for column in zip(*full, strict=True))):
+        return [[] if place == title else row for place, row in enumerate(rows)]
+    return rows
+
+
+def _is_spaced(row: Sequence[str]) -> bool:
+    return len(row) > 1 and all(cell.startswith(" ") for cell in row[1:])
 
 
 def _with_blanks(lines: list[str], whole: bool, dialect: Dialect) -> Dialect:

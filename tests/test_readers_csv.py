@@ -183,6 +183,18 @@ def test_stray_bytes_in_utf8_do_not_spoil_the_rest(tmp_path):
     assert inspect_files(path).files[0].notes == ["bytes that are not UTF-8, read as cp1252: 1"]
 
 
+@pytest.mark.parametrize(("last", "kept"), [("ñ", 1), ("€", 1), ("€", 2), ("🌮", 1), ("🌮", 3)])
+def test_a_utf8_file_that_is_cut_off_within_a_character_stays_utf8_and_is_noted(tmp_path, last, kept):
+    path = write(tmp_path, "Concepto,n\nniño,1\nse".encode() + last.encode()[:kept])
+    assert read(path)["Concepto"].tolist() == ["niño", "se"]
+    assert "it is cut off within its last character, which is left out" in inspect_files(path).files[0].notes
+
+
+def test_a_last_letter_in_cp1252_is_no_beginning_of_another_character(tmp_path):
+    assert read(write(tmp_path, "Concepto\nTaxi\nCafé", encoding="cp1252"))["Concepto"].tolist() == ["Taxi", "Café"]
+    assert read(write(tmp_path, "Concepto\nniño\nCafé", encoding="cp1252"))["Concepto"].tolist() == ["niño", "Café"]
+
+
 def test_an_encoding_that_is_asked_for_is_used(tmp_path):
     path = write(tmp_path, "Concepto,n\nCafé,1\n", encoding="utf-8")
     assert read(path, encoding="latin-1").iloc[0, 0] == "CafÃ©"

@@ -247,6 +247,9 @@ def _utf16_without_mark(head: bytes) -> str | None:
 
 def _not_utf8(path: Path) -> TextFile:
     good, stray = _mixture(path)
+    if good and stray == 1 and _is_cut_off(path):
+        note = "it is cut off within its last character, which is left out"
+        return _measured(TextFile(path, "utf-8", "ignore", notes=(note,)))
     if good > 4 * stray:
         note = f"bytes that are not UTF-8, read as cp1252: {stray}"
         return _measured(TextFile(path, "utf-8", STRAY, notes=(note,)))
@@ -267,6 +270,18 @@ def _mixture(path: Path) -> tuple[int, int]:
                 stray += bad
                 good += len(block) - len(block.encode("ascii", "ignore")) - bad
     return good, stray
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Say whether a file ends within a character of UTF-8."""
+    with path.open("rb") as stream:
+        stream.seek(max(path.stat().st_size - 3, 0))
+        tail = stream.read()
+    begun = max(map(tail.rfind, range(0xC2, 0xF5)), default=-1)
+    try:
+        return begun >= 0 and not codecs.getincrementaldecoder("utf-8")().decode(tail[begun:])
+    except UnicodeDecodeError:
+        return False
 
 
 def _high_sample(path: Path, size: int = 1 << 15) -> bytes:

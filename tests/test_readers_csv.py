@@ -36,7 +36,7 @@ def test_a_table_written_by_pandas_is_read_back_equal(tmp_path):
     pd.testing.assert_frame_equal(read(tmp_path / "ventas.csv"), table)
 
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\x1a"), max_size=8)
 NASTY = st.sampled_from(
     ["", " ", '"', '""', ",", ";", "\t", "|", "\n", "\r\n", "\r", "a,b", '"x"', " x", "01", "1e5", "ñ"]
 )
@@ -55,7 +55,7 @@ def test_any_table_of_texts_is_read_back_identical(tmp_path_factory, rows, delim
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter).writerows([names, *rows])
     path = write(tmp_path_factory.mktemp("csv"), text.getvalue())
-    kept = [row for row in rows if any(row)]
+    kept = [row for row in rows if "".join(row).strip(" \t\n\v\f\r")]
     if not kept:
         with pytest.raises(ReadError, match="no rows"):
             read(path, delimiter=delimiter)
@@ -260,6 +260,25 @@ def test_trailing_empty_columns_without_a_name_are_dropped(tmp_path):
 
 def test_blank_rows_are_dropped(tmp_path):
     assert as_text(read(write(tmp_path, 'a,b\n\n1,x\n,\n"",""\n   \n2,y\n\n'))) == [["1", "x"], ["2", "y"]]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "1,x,y\n"])
+def test_rows_of_blanks_are_dropped_and_do_not_make_text_of_numbers(tmp_path, end):
+    table = read(write(tmp_path, 'n,t\n1,x\n , \n\t,\n" \n",\n2,\n ,y\n' + end))
+    assert table["t"].tolist()[2] == "y"
+    assert len(table) == 3 + (len(end) > 1)
+    table = read(write(tmp_path, "n\n1\n \n2\n"))
+    assert table["n"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("end", ["\n\x1a", "\x1a", "\r\n\x1a\x1a"])
+@pytest.mark.parametrize("header", ["n,t", "n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_the_mark_that_ends_a_file_of_dos_is_no_row(tmp_path, end, header, encoding):
+    rows = [header, *["1,ñ", "2,ñ"]] if "," in header else [header, "1", "2"]
+    path = write(tmp_path, "\n".join(rows) + end, encoding=encoding)
+    assert read(path)["n"].tolist() == [1, 2]
+    assert inspect_files(path).files[0].notes == []
 
 
 def test_rows_of_unequal_length_are_kept_and_counted(tmp_path):

@@ -176,3 +176,13 @@ def test_json_without_a_table_is_refused_with_a_hint(tmp_path, value, reason):
     with pytest.raises(ReadError, match=reason) as caught:
         read(write(tmp_path, value))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("more", ["", ',{"a": NaN}', ',{"a": Infinity}'])
+@pytest.mark.parametrize("number", ["1e400", "-1E+400", "9" * 400 + ".5"])
+def test_numbers_beyond_all_floats_become_null_as_infinities_do(tmp_path, more, number):
+    (tmp_path / "a.json").write_text(f'[{{"a": {number}, "b": 1}},{{"a": 2.5, "b": 2}}{more}]')
+    assert read(tmp_path / "a.json")["a"].isna().tolist()[:2] == [True, False]
+    assert str(read(tmp_path / "a.json")["a"].dtype) == "float64"
+    (tmp_path / "a.jsonl").write_text(f'{{"a": {number}, "b": 1}}\n{{"a": 2.5, "b": 2}}\n')
+    assert read(tmp_path / "a.jsonl")["a"].isna().tolist() == [True, False]

@@ -144,7 +144,9 @@ def test_a_pipe_a_device_or_a_socket_is_refused_at_once_and_left_alone_in_a_fold
                 read(name)
     assert main(["inspect", "pipe.csv"]) == main(["preview", "pipe.csv", "--columns", "a"]) == 1
     assert capsys.readouterr().err.count("error: pipe.csv is not a regular file.") == 2
-    assert (names(find_sources(["."])), find_sources(["."]).faults) == (["a.csv", "x.csv/b.csv"], ())
+    found = find_sources(["."])
+    assert (names(found), found.faults) == (["a.csv", "x.csv/b.csv"], ())
+    assert set(found.passed_over) == {"pipe.csv", "pipe.zip", "link.csv", "zero.csv", "socket.csv"}
     assert names(find_sources(["x.csv"])) == ["b.csv"]
     with pytest.raises(ReadError, match=r"x\.csv is a folder"):
         read("x.csv")

@@ -165,7 +165,7 @@ class FileList:
             rows.append((source.name, source.kind, source.size, count, state, reason, sha, path))
         unread = [(name, "failed", reason) for name, reason in reasons.items()]
         unread += [(name, "excluded", "ingest.exclude") for name in self.excluded()]
-        unread += [(name, "passed over", "no format claims it") for name in self._passed_over]
+        unread += [(name, "passed over", "no file of a known format") for name in self._passed_over]
         rows += [(name, None, None, None, state, reason, None, None) for name, state, reason in unread]
         columns = ["name", "kind", "bytes", "rows", "state", "reason", "sha256", "path"]
         return pd.DataFrame(rows, columns=columns).astype({"bytes": "Int64", "rows": "Int64"})

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
-from workbench.readers.headers import is_blank
 from workbench.readers.stray_quotes import Shape, find_strays, plain_line
 
 BLOCK = 1 << 20
@@ -32,6 +32,8 @@ INTEGER = r"\A(?:-?[1-9][0-9]{0,14}|0)\z"
 NUMBER = rf"\A-?(?:0|[1-9][0-9]*)?\.[0-9]+\z|{INTEGER}"
 MAX_DIGITS = 15
 """A decimal number with more significant digits does not survive as a binary one."""
+BLANKS = " \t\n\v\f\r"
+"""A row of nothing else is no row."""
 _END = "\0"
 """A last line that no text holds: where it lands inside a cell, a quote was left open."""
 
@@ -204,14 +206,18 @@ def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
 
 
 def _survey_fast(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
-    survey = _Survey()
+    survey, blank = _Survey(), 0
     for table in _fast(file, layout, checked=True):
-        survey.see(table)
-    return survey, lambda _: _fast(file, layout)
+        kept = _without_blank_rows(table)
+        blank += table.num_rows - kept.num_rows
+        survey.see(kept)
+    if not blank:
+        return survey, lambda _: _fast(file, layout)
+    return survey, lambda _: (each for each in map(_without_blank_rows, _fast(file, layout)) if each.num_rows)
 
 
 def _fast(file: TextFile, layout: Layout, *, checked: bool = False) -> Iterator[pa.Table]:
-    """Give the rows; fails where the text is no UTF-8 (any more), unless that is `checked` elsewhere."""
+    """Give all rows; fails where the text is no UTF-8 (any more), unless that is `checked` elsewhere."""
     names = [str(position) for position in range(len(layout.header))]
     with file.utf8(layout.data_start) as stream:
         reader = arrow_csv.open_csv(
@@ -231,18 +237,18 @@ def _fast(file: TextFile, layout: Layout, *, checked: bool = False) -> Iterator[
         )
         with reader:
             for batch in reader:
-                table = _without_blank_rows(pa.Table.from_batches([batch]))
-                if table.num_rows:
-                    yield table
+                yield pa.Table.from_batches([batch])
 
 
 def _without_blank_rows(table: pa.Table) -> pa.Table:
-    if any(not values.null_count for values in table.columns):
-        return table
-    some = pc.is_valid(table.column(0))
-    for values in table.columns[1:]:
-        some = pc.or_(some, pc.is_valid(values))
-    return table.filter(some)
+    """Drop the rows that hold nothing but blanks; one column that always holds something tells that there are none."""
+    holds = []
+    for values in table.columns:
+        blank = pc.ascii_is_space(values)
+        if not values.null_count and not pc.any(blank, min_count=0).as_py():
+            return table
+        holds.append(pc.fill_null(pc.invert(blank), False))
+    return table.filter(reduce(pc.or_, holds))
 
 
 def _patient(file: TextFile, layout: Layout, width: int, survey: _Survey) -> Iterator[pa.Table]:
@@ -267,14 +273,12 @@ def _trimmed(row: Sequence[str]) -> int:
 
 def _row_blocks(file: TextFile, layout: Layout) -> Iterator[list[list[str]]]:
     """Give the rows that hold something; raises _OpenQuote at the end of a file that ends inside quotes."""
-    single = len(layout.header) == 1
     with _lines(file, layout) as stream:
         reader = layout.dialect.reader(chain(_repaired(stream, layout), [_END]))
         while block := list(islice(reader, TARGET_ROWS)):
             if block[-1] and _END in block[-1][-1]:
                 _refuse_open_quote(block.pop(), layout.data_line + reader.line_num)
-            # an empty line that somebody put spaces in is no row
-            kept = [row for row in block if any(row) and (len(row) > 1 or single or not is_blank(row[0]))]
+            kept = [row for row in block if "".join(row).strip(BLANKS)]
             if kept:
                 yield kept
 

@@ -27,6 +27,7 @@ AT_ONCE = 4
 COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
 STRAY = "workbench-stray-bytes"
 QUOTE, NEWLINE, RETURN = b'"\n\r'
+DOS_END = "\x1a"
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -67,6 +68,8 @@ class TextFile:
     quotes: int = 0
     lines: int = 0
     notes: tuple[str, ...] = ()
+    ends_with_mark: bool = False
+    """Whether it ends with Ctrl-Z, as files of DOS do."""
 
     @property
     def is_plain(self) -> bool:
@@ -77,11 +80,12 @@ class TextFile:
         """Give the text in blocks, without NUL characters and with its own line ends."""
         with self.path.open(encoding=self.encoding, errors=self.errors, newline="") as stream:
             while block := stream.read(size):
-                yield block.replace("\0", "")
+                yield (block.rstrip(DOS_END) if self.ends_with_mark else block).replace("\0", "")
 
     def utf8(self, skip: int = 0) -> BinaryIO:
         """Open the file as UTF-8 without NUL bytes or mark, from the byte `skip` of that stream on."""
-        if self.encoding in ("utf-8", "utf-8-sig") and self.errors == "strict" and not self.nul_bytes:
+        is_clean = self.errors == "strict" and not (self.nul_bytes or self.ends_with_mark)
+        if self.encoding in ("utf-8", "utf-8-sig") and is_clean:
             stream = self.path.open("rb")
             stream.seek(skip + (3 if self.encoding == "utf-8-sig" else 0))
             return stream
@@ -163,7 +167,8 @@ def _measured(file: TextFile) -> TextFile:
     plain = file.encoding in ("utf-8", "utf-8-sig") and file.errors == "strict"
     counts = _counted_bytes(file.path) if plain else _counted_characters(file)
     notes = (*file.notes, f"NUL characters removed: {counts.nuls}") if counts.nuls else file.notes
-    return TextFile(file.path, file.encoding, file.errors, counts.nuls, counts.quotes, counts.lines, notes)
+    facts = (counts.nuls, counts.quotes, counts.lines)
+    return TextFile(file.path, file.encoding, file.errors, *facts, notes, counts.last == DOS_END)
 
 
 @dataclass(slots=True)
@@ -171,32 +176,36 @@ class _Counts:
     nuls: int = 0
     quotes: int = 0
     lines: int = 0
+    last: str = "\n"
+    """The last character, if it is ASCII."""
+
+    def end(self) -> _Counts:
+        self.lines += self.last not in "\r\n"
+        return self
 
     def add(self, nuls: int, quotes: int, lines: int) -> None:
         self.nuls, self.quotes, self.lines = self.nuls + nuls, self.quotes + quotes, self.lines + lines
 
 
 def _counted_characters(file: TextFile) -> _Counts:
-    counts, last = _Counts(), "\n"
+    counts = _Counts()
     with file.path.open(encoding=file.encoding, errors=file.errors, newline="") as stream:
         while block := stream.read(BLOCK):
-            last = block[-1]
+            counts.last = block[-1]
             counts.add(block.count("\0"), block.count('"'), block.count("\n") or block.count("\r"))
-    counts.lines += last not in "\r\n"
-    return counts
+    return counts.end()
 
 
 def _counted_bytes(path: Path) -> _Counts:
     """Do the same for UTF-8, without making text of it, several blocks at a time."""
-    counts, last = _Counts(), memoryview(b"\n")
+    counts = _Counts()
     with path.open("rb", buffering=0) as stream, ThreadPoolExecutor(AT_ONCE) as pool:
         blocks = _whole_blocks(stream)
         while several := list(islice(blocks, AT_ONCE)):
-            last = several[-1]
+            counts.last = bytes(several[-1][-1:]).decode("ascii", "replace") or counts.last
             for found in pool.map(_check_and_count, several):
                 counts.add(*found)
-    counts.lines += bytes(last[-1:]) not in (b"\r", b"\n")
-    return counts
+    return counts.end()
 
 
 def _whole_blocks(stream: BinaryIO) -> Iterator[memoryview]:

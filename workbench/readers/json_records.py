@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ Records: TypeAlias = Callable[[], Iterable[Record]]
 
 _LONG_NUMBER = re.compile(rb"[:\[,]\s*-?[0-9]{19}")
 """A whole number that orjson would round."""
+_HUGE_NUMBER = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{309}")
+"""A number that is infinite as a binary one, or nearly."""
 _DIGITS = bytes(ord("0") if code in b"0123456789" else ord(" ") for code in range(256))
 LINES_AT_ONCE = 500
 _BETWEEN = secrets.token_hex(16)
@@ -42,10 +45,19 @@ _BETWEEN = secrets.token_hex(16)
 def loads(data: bytes) -> Any:
     """Parse JSON; NaN and infinities become null, whole numbers of any length stay whole; raises ValueError."""
     if b"NaN" not in data and b"Infinity" not in data and not _has_long_number(data):
-        return orjson.loads(data)
-    value = json.loads(data, parse_constant=lambda _: None)
+        try:
+            return orjson.loads(data)
+        except ValueError:
+            if not _HUGE_NUMBER.search(data):
+                raise
+    value = json.loads(data, parse_constant=lambda _: None, parse_float=_finite)
     json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
     return value
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return None if math.isinf(number) else number
 
 
 def _has_long_number(data: bytes) -> bool:

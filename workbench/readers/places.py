@@ -30,6 +30,8 @@ class Entry:
     path: str
     size: int
     modified: float
+    is_regular: bool = True
+    """Not a pipe, a device or a socket, which would be waited for."""
 
 
 def is_url(path: str | os.PathLike[str]) -> bool:
@@ -94,7 +96,11 @@ def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
         folders[:] = [name for name in folders if not is_hidden(name) and (Path(parent) / name).resolve() != runs]
         for name in names:
             path = Path(parent) / name
-            if not is_hidden(name) and (path.is_file() or not path.exists()):  # a link may lead nowhere
+            if is_hidden(name):
+                continue
+            if path.exists() and not path.is_file():
+                yield Entry(_relative(path, base), str(path), 0, 0.0, is_regular=False)
+            else:  # a link may lead nowhere
                 try:
                     yield _entry(path, base)
                 except OSError:

@@ -135,7 +135,9 @@ class SchemaReport:
             rows = file.rows if file.rows is not None else file.rows_estimated
             facts = (file.files, rows, len(file.columns), file.bytes, file.modified)
             found.append((file.path, file.format, *facts, "; ".join(filter(None, remarks))))
-        found += [(name, None, 1, None, 0, None, None, "passed over: no format claims it") for name in self.passed_over]
+        found += [
+            (name, None, 1, None, 0, None, None, "passed over: no file of a known format") for name in self.passed_over
+        ]
         names = ["path", "format", "files", "rows", "columns", "bytes", "modified", "remark"]
         return pd.DataFrame(found, columns=names).astype({"rows": "Int64", "bytes": "Int64"})
 

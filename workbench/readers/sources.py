@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: sources to read, what cannot be, and the names that no format claims (a PDF beside its XML)."""
+    """What was found: sources to read, what cannot be, and names of what is no table (a PDF beside its XML, a pipe)."""
 
     sources: tuple[Source, ...]
     faults: tuple[FileFault, ...] = ()
@@ -74,8 +74,8 @@ def find_sources(inputs: Sequence[str], *, exclude: Sequence[str] = ()) -> Found
             here.sort(key=lambda each: natural(_name(each)))
             faults += [each for each in here if isinstance(each, FileFault)]
             files = [each for each in here if not isinstance(each, FileFault)]
-            sources = [_source(*each) for each in files if _suffix(each[0].name) in SUFFIXES]
-            unknown = [each[0].name for each in files if _suffix(each[0].name) not in SUFFIXES]
+            sources = [_source(*each) for each in files if _is_known(each[0])]
+            unknown = [each[0].name for each in files if not _is_known(each[0])]
             if not sources and len(here) == len(unknown):
                 faults.append(_nothing(given, unknown))
             else:
@@ -94,7 +94,7 @@ def _inside(opener: Opener, given: str) -> Iterator[Member | FileFault]:
     for each in look(given):
         if isinstance(each, FileFault):
             yield each
-        elif _suffix(each.name) == ARCHIVE:
+        elif _suffix(each.name) == ARCHIVE and each.is_regular:
             yield from members_of(opener, each)
         else:
             yield each, ()
@@ -106,6 +106,10 @@ def _name(each: Member | FileFault) -> str:
 
 def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
+
+
+def _is_known(entry: Entry) -> bool:
+    return entry.is_regular and _suffix(entry.name) in SUFFIXES
 
 
 def _is_excluded(each: Member | FileFault, patterns: Iterable[str]) -> bool:

@@ -299,7 +299,7 @@ def _validate(notes: Notes, parameters: Parameters) -> None:
     delivery.deliver(notes.run, store, texts_of(store, run_id))
     if faults:
         raise VerdictError(
-            f"{len(validations)} verdicts were taken, {len(faults)} were not: "
+            f"{len(validations)} verdicts were taken, {len(faults)} {'was' if len(faults) == 1 else 'were'} not: "
             f"{few([fault.rstrip('.') for fault in faults], FAULTS_SHOWN, '; ')}."
             + "".join(f" {sentence}" for sentence in told),
             hint="correct these rows in the file and run the same command again.",

@@ -152,7 +152,7 @@ def test_what_is_told_of_a_file_is_said_beside_its_faults_too(second, project):
     run, store, parameters = second
     known = set(store.validations("one", 1)["item_id"]) - set(store.load("one", "review_items", 2)["item_id"])
     file = verdict_file(project / "mixed.json", [sorted(known)[0], "nobody"])
-    told = "0 verdicts were taken, 1 were not: .*nobody.* 1 row is of an item that was judged before and is not asked"
+    told = "0 verdicts were taken, 1 was not: .*nobody.* 1 row is of an item that was judged before and is not asked"
     with pytest.raises(VerdictError, match=told):
         take(parameters, run, store, file, iteration=2)
 
@@ -251,7 +251,7 @@ def test_the_runs_own_sheets_are_read_beside_a_file_and_the_file_wins_for_the_sa
     write_cells(sheets[0], {(row, "corrected_category"): "Otros" for row in (3, 4)})
     write_cells(sheets[1], {(3, "corrected_category"): "Comida", (4, "corrected_category"): "Comidas"})
     file = verdict_file(project / "more.json", items[1:3], is_correct=None, corrected_category="Viajes")
-    with pytest.raises(VerdictError, match=r"4 verdicts were taken, 1 were not: review_second\.xlsx, row 4: category"):
+    with pytest.raises(VerdictError, match=r"4 verdicts were taken, 1 was not: review_second\.xlsx, row 4: category"):
         take(parameters, run, store, file)
     said = store.validations("one", 1)
     stands_for = said.assign(true_category=true_category(said)).set_index(["reviewer", "item_id"])["true_category"]

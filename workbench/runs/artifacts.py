@@ -35,8 +35,8 @@ _FOREIGN_SECONDS = 86_400
 """After a day, a file that another machine left half-written is taken for a leftover."""
 
 _HINTS = {
-    errno.ENOSPC: "the disk is full: free some space, then go on with --resume.",
-    errno.EDQUOT: "the disk quota is used up: free some space, then go on with --resume.",
+    errno.ENOSPC: "the disk is full: free some space and repeat the command; a run goes on with --resume.",
+    errno.EDQUOT: "the disk quota is used up: free some space and repeat the command; a run goes on with --resume.",
     errno.EFBIG: "the file is larger than this machine allows: raise the limit (ulimit -f).",
     errno.EACCES: "the folder may not be written: change its permissions, or choose another with WORKBENCH_RUNS.",
     errno.EPERM: "the folder may not be written: change its permissions, or choose another with WORKBENCH_RUNS.",

@@ -443,6 +443,28 @@ def test_bars_of_one_column_have_tracks_of_one_width(served, visit):
     assert [max(widths) - min(widths) < 1 for widths in columns] == [True] * len(columns)
 
 
+def test_verdicts_that_come_after_the_next_prompt_was_made_change_no_numbers_and_that_is_said(served):
+    before, given = served.store.path("one", "metrics", 1).read_bytes(), len(served.store.validations("one", 1))
+    decisions = served.store.decisions("one", 1)
+    item = decisions.item("Zita", served.store.validations("one", 1)["item_id"][0])
+    assert decisions.decide("Zita", [decision("late", item)]) == "stored"
+    assert len(served.store.validations("one", 1)) == given + 1
+    told = reviewing.take_in(served.store.get("one"), served.store, 1)
+    assert "came after the next prompt was made" in told and "count them" not in told
+    assert served.store.path("one", "metrics", 1).read_bytes() == before
+
+
+def test_a_very_long_text_leaves_the_answer_of_the_model_on_the_screen_and_the_page_says_its_language(served, visit):
+    page = visit("Gala").page
+    page.keyboard.press("q")
+    page.wait_for_selector("article.item .answer")
+    page.evaluate("document.querySelector('.field .text').textContent = 'renta de oficina '.repeat(1200)")
+    assert page.locator(".answer").bounding_box()["y"] < 720
+    for language in ("en", "es"):
+        page.click(f"button[lang={language}]")
+        assert page.get_attribute("html", "lang") == language
+
+
 def test_the_language_at_the_start_is_that_of_the_environment(served, browser, monkeypatch):
     monkeypatch.setenv("WORKBENCH_LANG", "en")
     english = Served(served.run, served.store, ["Ines"], iteration=2)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import openpyxl
@@ -15,7 +16,9 @@ import pandas as pd
 import pytest
 from conftest import write_project
 
+from workbench import errors
 from workbench.cli import main
+from workbench.errors import install
 from workbench.runs import open_store
 
 
@@ -288,4 +291,13 @@ def test_the_lab_says_what_to_install_where_it_is_missing(project, capsys):
     if importlib.util.find_spec("jupyterlab"):
         pytest.skip("JupyterLab is installed here, so nothing is missing")
     assert run("lab") == 2
-    assert "pip install 'datainspector-workbench[lab]'" in capsys.readouterr().err
+    assert install("lab") in capsys.readouterr().err
+
+
+def test_the_command_for_an_extra_is_for_this_python_and_from_the_checkout_where_there_is_one(tmp_path, monkeypatch):
+    checkout = Path(errors.__file__).parents[1]
+    assert (checkout / "pyproject.toml").is_file()
+    assert install("lab") == f"{sys.executable} -m pip install -e '{checkout}[lab]'"
+    (tmp_path / "_shipped").mkdir()
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "errors.py"))
+    assert install("lab") == f"{sys.executable} -m pip install 'datainspector-workbench[lab]'"

@@ -8,6 +8,7 @@ from openai_server import KEY, MODEL, OpenAIServer
 
 from workbench import health, llm
 from workbench.cli import main
+from workbench.errors import install
 from workbench.parameters import load_parameters
 
 PROMPT = llm.Prompt.model_validate(
@@ -212,4 +213,4 @@ def test_dask_that_does_not_answer_has_no_worker_or_is_not_installed_is_ill_with
     assert (idle.health, "has no worker" in idle.detail) == ("ill", True)
     monkeypatch.setitem(sys.modules, "distributed", None)
     missing = dask()
-    assert (missing.health, missing.hint) == ("ill", "pip install 'datainspector-workbench[dask]'")
+    assert (missing.health, missing.hint) == ("ill", install("dask"))

@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster
 
 from workbench import workflow
 from workbench.engine import map_parts
-from workbench.errors import UsageError
+from workbench.errors import UsageError, install
 from workbench.parameters import load_parameters
 from workbench.runs import open_store
 
@@ -173,4 +173,4 @@ def test_without_the_extra_the_command_that_installs_it_is_named():
         "try: list(map_parts(abs, [1], 'dask'))\nexcept MissingExtra as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "datainspector-workbench[dask]" in done.stdout
+    assert install("dask") in done.stdout

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from openai_server import KEY, MODEL, OpenAIServer
 
-from workbench.errors import ParameterError, ProviderError
+from workbench.errors import ParameterError, ProviderError, install
 from workbench.llm import Prompt, Request, Writing, get_provider
 from workbench.llm.chunks import number
 from workbench.llm.faults import RateLimited, Refused, Rejected, TooLong, Transient, Unreachable
@@ -248,4 +248,4 @@ def test_without_the_extra_the_error_says_what_to_install():
         "except MissingExtra as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pip install 'datainspector-workbench[openai]'" in done.stdout
+    assert install("openai") in done.stdout

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from workbench.errors import MissingExtra, StageFailed, UsageError, WorkbenchError, nearest
+from workbench.errors import MissingExtra, StageFailed, UsageError, WorkbenchError, install, nearest
 
 ENGINES = ("local", "dask")
 THREADS = min(4, os.cpu_count() or 1)
@@ -85,7 +85,7 @@ def _dask(
     try:
         from distributed import Client
     except ImportError:
-        raise MissingExtra("Dask is not installed.", hint="pip install 'datainspector-workbench[dask]'") from None
+        raise MissingExtra("Dask is not installed.", hint=install("dask")) from None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Port")  # is taken, another is used: the address is told

@@ -27,8 +27,11 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+DISTRIBUTION = "datainspector-workbench"
 _STRAY_BYTES = re.compile("[\udc80-\udcff]+")
 
 
@@ -146,6 +149,14 @@ class TimeLimitReached(Interrupted):
 
 class NotebookFailed(StageFailed):
     """A notebook's cell raised."""
+
+
+def install(extra: str) -> str:
+    """Word the command that adds an extra to the Python that runs, from the checkout where the workbench is in one."""
+    package = Path(__file__).parent
+    in_wheel = (package / "_shipped").is_dir()
+    source = f"'{DISTRIBUTION}[{extra}]'" if in_wheel else f"-e '{package.parent}[{extra}]'"
+    return f"{sys.executable} -m pip install {source}"
 
 
 def few(names: Sequence[str], shown: int = 3, between: str = ", ") -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__, llm, settings, tracking
-from workbench.errors import MissingExtra, StorageError, WorkbenchError
+from workbench.errors import DISTRIBUTION, MissingExtra, StorageError, WorkbenchError, install
 from workbench.llm import Check, Health
 from workbench.parameters import Parameters
 from workbench.runs import open_store
@@ -23,8 +23,6 @@ PATIENCE = 20.0
 
 LOW_SPACE_MB = 500
 """Less is ill: a run of a million rows leaves about this much."""
-
-DISTRIBUTION = "datainspector-workbench"
 
 
 def check_all(parameters: Parameters | None = None) -> list[Check]:
@@ -110,7 +108,7 @@ def check_dask(options: dict[str, Any]) -> list[Check]:
     try:
         from distributed import Client
     except ImportError:
-        raise MissingExtra("Dask is not installed.", hint="pip install 'datainspector-workbench[dask]'") from None
+        raise MissingExtra("Dask is not installed.", hint=install("dask")) from None
     if not options.get("scheduler"):
         return [Check("dask", Health.OK, f"{version('distributed')}, workers are started on this machine")]
     start = "`dask scheduler` and `dask worker` start them: docs/scale.md."

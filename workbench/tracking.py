@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.errors import MissingExtra
+from workbench.errors import MissingExtra, install
 from workbench.registry import Registry
 
 PROJECT = "datainspector"
@@ -262,9 +262,7 @@ def check(name: str) -> None:
     """Find out whether a tracker can be used; raises NotRegistered or MissingExtra."""
     TRACKERS.get(name)
     if name != "none" and importlib.util.find_spec(name) is None:
-        raise MissingExtra(
-            f"the tracker {name!r} is not installed.", hint=f"pip install 'datainspector-workbench[{name}]'"
-        )
+        raise MissingExtra(f"the tracker {name!r} is not installed.", hint=install(name))
 
 
 def look(name: str, folder: Path) -> str:

@@ -61,11 +61,11 @@ def _jupyterlab(options: argparse.Namespace) -> None:
     import importlib.util
     import subprocess
 
-    from workbench.errors import MissingExtra
+    from workbench.errors import MissingExtra, install
     from workbench.settings import shipped_folder
 
     if importlib.util.find_spec("jupyterlab") is None:
-        raise MissingExtra("JupyterLab is not installed.", hint="pip install 'datainspector-workbench[lab]'")
+        raise MissingExtra("JupyterLab is not installed.", hint=install("lab"))
     command = [*JUPYTERLAB, "--notebook-dir", str(shipped_folder())]
     command += [f"--port={options.port}"] if options.port else []
     command += ["--no-browser"] if options.no_browser else []

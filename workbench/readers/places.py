@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workbench.errors import MissingExtra, ReadError, WorkbenchError, plain_text
+from workbench.errors import MissingExtra, ReadError, WorkbenchError, install, plain_text
 from workbench.readers.faults import FileFault, border, is_hidden, missing, regular
 from workbench.settings import find_file, runs_folder
 
@@ -164,7 +164,7 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def _needs_extra(url: str) -> MissingExtra:
-    return MissingExtra(f"reading {url} needs fsspec.", hint="pip install 'datainspector-workbench[remote]'")
+    return MissingExtra(f"reading {url} needs fsspec.", hint=install("remote"))
 
 
 def download(url: str, target: BinaryIO) -> None:

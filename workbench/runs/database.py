@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError
+from workbench.errors import MissingExtra, StorageError, UsageError, WorkbenchError, install
 from workbench.runs.artifacts import to_json
 from workbench.runs.schema import METADATA, MIGRATIONS, Migration
 from workbench.runs.values import now, storable
@@ -251,8 +251,7 @@ def _engine(url: str) -> sa.Engine:
             hint="write sqlite:////folder/file.sqlite or postgresql://user:password@host/database.",
         ) from None
     except ModuleNotFoundError as error:
-        extra = "datainspector-workbench[postgres]" if error.name == "psycopg" else error.name
-        hint = f"pip install {extra!r}"
+        hint = install("postgres") if error.name == "psycopg" else f"pip install {error.name}"
         raise MissingExtra(f"the database driver {error.name} is not installed.", hint=hint) from None
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench import reviewing
-from workbench.errors import MissingExtra, StageFailed, UsageError
+from workbench.errors import MissingExtra, StageFailed, UsageError, install
 from workbench.records import Run
 from workbench.runs import RunStore
 from workbench.settings import database_url, shipped_folder
@@ -53,6 +53,7 @@ class Served:
 
 def review(run: Run, store: RunStore, iteration: int, doors: Doors, *, browser: bool = True) -> None:
     """Serve a review until Ctrl+C, telling the links and keeping the Results view up to date."""
+    _check_installed()
     print(f"Preparing the review of {run.run_id}, iteration {iteration} …", flush=True)
     reviewing.prepare(run, store, iteration)
     with serving(run, store, iteration, doors) as served:
@@ -88,10 +89,7 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
 
     Raises MissingExtra without Voila, UsageError for a port that is taken, StageFailed where it does not start.
     """
-    if importlib.util.find_spec("voila") is None or importlib.util.find_spec("anywidget") is None:
-        raise MissingExtra(
-            "the review dashboard is not installed.", hint="pip install 'datainspector-workbench[review]'"
-        )
+    _check_installed()
     port = _free_port(doors)
     with (run.folder / LOG).open("ab") as log:
         process = subprocess.Popen(
@@ -110,6 +108,11 @@ def serving(run: Run, store: RunStore, iteration: int, doors: Doors) -> Iterator
         yield Served(process, {name: link(address, secret, told, name) for name in doors.reviewers})
     finally:
         _stop(process)
+
+
+def _check_installed() -> None:
+    if importlib.util.find_spec("voila") is None or importlib.util.find_spec("anywidget") is None:
+        raise MissingExtra("the review dashboard is not installed.", hint=install("review"))
 
 
 def _places(store: RunStore) -> dict[str, str]:

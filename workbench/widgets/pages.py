@@ -9,7 +9,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import MissingExtra
+from workbench.errors import MissingExtra, install
 from workbench.settings import FILES_URL, database_url, runs_folder, shipped_folder
 from workbench.widgets.server import configuration, voila
 
@@ -35,7 +35,7 @@ def show(name: str, port: int | None, *, browser: bool) -> None:
     Raises MissingExtra without Voila.
     """
     if importlib.util.find_spec("voila") is None:
-        raise MissingExtra("Voila is not installed.", hint="pip install 'datainspector-workbench[review]'")
+        raise MissingExtra("Voila is not installed.", hint=install("review"))
     token = secrets.token_urlsafe(24)
     app = voila(_configuration(name, port, token))
     _tell(app, token, browser=browser)

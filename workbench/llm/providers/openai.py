@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from workbench.errors import MissingExtra, ParameterError, ProviderError
+from workbench.errors import MissingExtra, ParameterError, ProviderError, install
 from workbench.llm.example_choice import estimate_tokens
 from workbench.llm.faults import Refused, Rejected, Unreachable
 from workbench.llm.providers import Request, Response, Usage, Writing
@@ -26,9 +26,7 @@ try:
 
     from workbench.llm.providers import openai_errors
 except ImportError:  # the extra is not installed
-    raise MissingExtra(
-        "the provider 'openai' needs the openai package.", hint="pip install 'datainspector-workbench[openai]'"
-    ) from None
+    raise MissingExtra("the provider 'openai' needs the openai package.", hint=install("openai")) from None
 
 if TYPE_CHECKING:
     from workbench.llm.providers.openai_batches import OpenAIBatches

@@ -61,6 +61,26 @@ def test_all_rows_come_in_one_table_that_says_where_each_stood(folder):
     assert facts["columns_missing"] == {"Clave": 1, "Fecha": 2}
 
 
+def test_a_run_whose_files_were_looked_at_says_so_until_they_are_read(folder):
+    overrides = ["ingest.input=in", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
+    parameters, store = load_parameters("run.yaml", overrides), open_store()
+    workflow.start(parameters, store, run_id="one")
+    workflow.inspect(parameters, store, run_id="one")
+    workflow.inspect(parameters, store, run_id="two")  # nobody made it yet: there is nothing to note
+    batch = store.batch_pipelines().iloc[0]
+    assert (batch["status"], batch["total_files"]) == ("schema_validated", 3)
+    assert batch["state_snapshot"] == {
+        "total_files": 3,
+        "files_with_faults": 0,
+        "common_columns": ["Concepto", "Importe"],
+        "optional_columns": ["Clave", "Fecha"],
+        "type_conflicts": ["Importe", "Clave"],
+        "has_compatible_schema": False,
+    }
+    workflow.ingest(parameters, store, run_id="one")
+    assert store.batch_pipelines()["status"].tolist() == ["completed"]
+
+
 def test_types_that_do_not_go_together_become_text_and_are_reported(folder):
     _, _, rows, facts = ingest()
     assert list(rows["Importe"])[:6] == ["10", "20", "30", "5", "cinco", "1.5"]

@@ -99,5 +99,21 @@ def test_a_database_of_every_version_between_becomes_the_newest(url, had):
     assert Schemas(database).get(["k", "x"]) == {"k": {"path": "año.csv"}}
 
 
+def test_a_batch_of_an_older_database_is_kept_and_one_that_waits_fits_in(url):
+    make_first(url)
+    before = Database(url, MIGRATIONS[:8])
+    row = dict.fromkeys(column.name for column in METADATA.tables["batch_pipelines"].columns)
+    row |= {"run_id": "one", "batch_id": "one", "status": "completed", "current_phase": "consolidated"}
+    row |= {"overall_progress": 100, "config": {"input": "año.csv"}, "state_snapshot": {"rows": 3}}
+    row |= dict.fromkeys(("created_at", "started_at", "last_updated"), "2026-11-01T00:00:00.000000+00:00")
+    with before.write() as transaction:
+        transaction.upsert("batch_pipelines", [row])
+    database = Database(url)
+    with database.write() as transaction:
+        assert transaction.rows("batch_pipelines") == [row]
+        transaction.upsert("batch_pipelines", [row | {"status": "initialized", "started_at": None}])
+        assert transaction.rows("batch_pipelines")[0]["started_at"] is None
+
+
 def test_migrations_are_numbered_in_order():
     assert [name[:3] for name, _ in MIGRATIONS] == [f"{number:03d}" for number in range(1, len(MIGRATIONS) + 1)]

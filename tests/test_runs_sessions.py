@@ -62,7 +62,12 @@ def test_living_sessions_come_newest_first_and_ended_ones_apart(store):
 
 def test_another_process_can_follow_a_batch(store):
     store.create({"ingest": {"input": ["a.csv", "b.csv"]}}, run_id="one")
-    assert store.batch_pipelines().empty
+    waiting = store.batch_pipelines().iloc[0]
+    assert (waiting["status"], waiting["started_at"], waiting["overall_progress"]) == ("initialized", None, 0)
+    store.note_schema("one", 2, {"common_columns": ["Concepto"]})
+    looked_at = store.batch_pipelines().iloc[0]
+    assert (looked_at["status"], looked_at["total_files"]) == ("schema_validated", 2)
+    assert looked_at["state_snapshot"] == {"common_columns": ["Concepto"]}
     store.start_stage("one", "ingest")
     store.set_progress("one", "ingest", 0, 30, 120, "30 rows read and cleaned", files=(1, 2))
     batch = open_store(store.folder).batch_pipelines().iloc[0]
@@ -70,6 +75,10 @@ def test_another_process_can_follow_a_batch(store):
     assert (batch["files_processed"], batch["total_files"], batch["tenant"]) == (1, 2, "local")
     assert (batch["current_phase"], batch["config"]) == ("30 rows read and cleaned", {"input": ["a.csv", "b.csv"]})
     store.set_state("one", RunState.INTERRUPTED)
+    assert store.batch_pipelines()["status"].tolist() == ["failed"]
+    store.note_schema("one", 2, {})  # it is about to go on
+    assert store.batch_pipelines()["status"].tolist() == ["schema_validated"]
+    store.set_state("one", RunState.FAILED)
     assert store.batch_pipelines()["status"].tolist() == ["failed"]
 
 
@@ -103,6 +112,8 @@ def test_a_batch_says_in_the_end_what_was_read_and_where_it_lies(ran):
     assert batch["total_rows"] == facts["rows"] == batch["state_snapshot"]["rows"]
     assert (batch["consolidated_file"], batch["llm_input_file"]) == ("ingest/rows.parquet", "ingest/llm_input.json")
     assert batch["created_at"] <= batch["started_at"] <= batch["completed_at"]
+    store.note_schema("one", 1, {})
+    assert store.batch_pipelines()["status"].tolist() == ["completed"]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from workbench import (
     delivery,
     intake,
     llm,
+    readers,
     refinery,
     refining,
     repeating,
@@ -39,7 +40,7 @@ from workbench.settings import shown
 from workbench.stages import STAGES, Notes, Show, Step, next_step, parameters_of, perform, step_of
 
 __all__ = [
-    "Again", "Step", "check", "classify", "compare", "estimate", "export_sample", "ingest", "next_step",
+    "Again", "Step", "check", "classify", "compare", "estimate", "export_sample", "ingest", "inspect", "next_step",
     "parameters_of", "prompt_file", "prompt_of", "refine", "review_advice", "reviewed", "search", "start", "step_of",
     "validate", "with_verdicts",
 ]  # fmt: skip
@@ -173,6 +174,16 @@ def _what_to_review(run: Run, store: RunStore, iteration: int) -> str:
 
 
 # --- ingest ---------------------------------------------------------------------------------------------------------
+
+
+def inspect(parameters: Parameters, store: RunStore, *, run_id: str | None = None) -> readers.SchemaReport:
+    """Describe the files of the input by their first rows; a run that is about to read them notes that they were."""
+    report = readers.inspect_sources(
+        intake.find(parameters.ingest), cache=store.schema_cache(), **parameters.ingest.reading()
+    )
+    if run_id is not None and store.exists(run_id):
+        store.note_schema(run_id, len(report.files), report.summary())
+    return report
 
 
 def ingest(parameters: Parameters, store: RunStore, *, run_id: str | None = None, show: Show = None) -> Run:

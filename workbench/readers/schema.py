@@ -150,6 +150,17 @@ class SchemaReport:
         ]
         return pd.DataFrame(found, columns=["column", "presence", "types", "conflict", "missing_in"])
 
+    def summary(self) -> dict[str, Any]:
+        """Give names and counts as plain data for JSON: how many files, which columns, what does not go together."""
+        return {
+            "total_files": sum(file.files for file in self.files),
+            "files_with_faults": len(self.faults),
+            "common_columns": [column.column_name for column in self.common_columns],
+            "optional_columns": [column.column_name for column in self.optional_columns],
+            "type_conflicts": [column.column_name for column in self.type_conflicts],
+            "has_compatible_schema": self.has_compatible_schema,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Give the report as plain data for JSON."""
         return {

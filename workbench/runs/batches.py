@@ -1,6 +1,7 @@
 """`batch_pipelines`: how far the files of each run are, in one row that any process can follow.
 
-The store writes it as the ingest stage goes on; the fields are those of the service that came before. A batch is a run:
+The store writes it as a run is made (`initialized`), its files are looked at (`schema_validated`) and read
+(`processing`, then `completed` or `failed`). The fields are those of the service that came before. A batch is a run:
 `batch_id` is the run's id. `upload_id` is the SHA-256 of the input where that is one file.
 """
 
@@ -16,27 +17,42 @@ from workbench.runs.database import Transaction
 from workbench.runs.values import now
 from workbench.settings import tenant
 
-PROCESSING, COMPLETED, FAILED = "processing", "completed", "failed"
+INITIALIZED, VALIDATED, PROCESSING = "initialized", "schema_validated", "processing"
+COMPLETED, FAILED = "completed", "failed"
 _TABLE = "batch_pipelines"
 _EMPTY = ("total_files", "files_processed", "total_rows", "processing_total", "processing_completed")
 
 
-def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
-    """Note that a run's ingest begins (again)."""
-    time, parameters = now(), run["parameters"]
+def created(transaction: Transaction, run: Mapping[str, Any]) -> None:
+    """Note a run whose files nobody has looked at yet."""
     row: dict[str, Any] = {
         "id": str(uuid.uuid5(uuid.NAMESPACE_OID, run["run_id"])),
         "batch_id": run["run_id"],
         "upload_id": None,
         "tenant": tenant(),
-        "status": PROCESSING,
-        "current_phase": "ingest",
+        "status": INITIALIZED,
+        "current_phase": "",
         "overall_progress": 0,
     }
-    row |= {"config": parameters.get("ingest") or {}, "created_at": run["created_at"], "started_at": time}
+    row |= {"config": run["parameters"].get("ingest") or {}, "created_at": run["created_at"], "started_at": None}
     row |= dict.fromkeys(_EMPTY) | {"session_id": run["facts"].get("session_id")}
-    row |= {"consolidated_file": None, "llm_input_file": None, "completed_at": None, "last_updated": time}
+    row |= {"consolidated_file": None, "llm_input_file": None, "completed_at": None, "last_updated": now()}
     transaction.upsert(_TABLE, [row | {"run_id": run["run_id"], "state_snapshot": {}}])
+
+
+def validated(transaction: Transaction, run_id: str, files: int, snapshot: Mapping[str, Any]) -> None:
+    """Note that the first rows of so many files were looked at, and what was found; not where all is read already."""
+    values: dict[str, Any] = {"status": VALIDATED, "current_phase": "inspect", "total_files": files}
+    values |= {"state_snapshot": dict(snapshot), "last_updated": now()}
+    for status in (INITIALIZED, VALIDATED, FAILED):
+        transaction.update(_TABLE, values, run_id=run_id, status=status)
+
+
+def started(transaction: Transaction, run: Mapping[str, Any]) -> None:
+    """Note that a run's ingest begins (again)."""
+    created(transaction, run)
+    values = {"status": PROCESSING, "current_phase": "ingest", "started_at": now()}
+    transaction.update(_TABLE, values, run_id=run["run_id"])
 
 
 def progressed(transaction: Transaction, progress: Mapping[str, Any], files: tuple[int, int] | None) -> None:
@@ -71,10 +87,11 @@ def finished(transaction: Transaction, run: Mapping[str, Any], facts: Mapping[st
 
 
 def stopped(transaction: Transaction, run_id: str, state: RunState) -> None:
-    """Note that a run did not go on while its files were being read."""
+    """Note that a run did not go on before its files were all read."""
     if state in (RunState.FAILED, RunState.INTERRUPTED):
         values = {"status": FAILED, "completed_at": now(), "last_updated": now()}
-        transaction.update(_TABLE, values, run_id=run_id, status=PROCESSING)
+        for status in (INITIALIZED, VALIDATED, PROCESSING):
+            transaction.update(_TABLE, values, run_id=run_id, status=status)
 
 
 def _file(artifact: str) -> str:

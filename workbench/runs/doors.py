@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.runs import batches
 from workbench.runs.decisions import Decisions
 from workbench.runs.integrity import CheckedFile, Checksums
 from workbench.runs.locks import LOCK, is_held
@@ -41,6 +42,12 @@ class Doors(RunRows):
         with self._database.write() as transaction:
             for item_id, pool in pools.items():
                 transaction.update("validations", {"pool": pool}, run_id=run_id, item_id=item_id)
+
+    def note_schema(self, run_id: str, files: int, found: Mapping[str, Any]) -> None:
+        """Note that the first rows of a run's files were looked at before they are read, and what was `found`."""
+        self._row(run_id)
+        with self._database.write() as transaction:
+            batches.validated(transaction, run_id, files, found)
 
     def batch_pipelines(self, session_id: str | None = None) -> pd.DataFrame:
         """List how far the files of every run are, or of those a session started, newest first.

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import RunExists, RunNotFound, WorkbenchError, nearest
 from workbench.records import RunState
+from workbench.runs import batches
 from workbench.runs import manifest as manifests
 from workbench.runs.artifacts import mapped_errors, write_json
 from workbench.runs.database import Database, Transaction
@@ -84,6 +85,7 @@ class RunRows:
                 raise RunExists(
                     f"there is a run {run_id!r} already.", hint="go on with it (--resume), or choose another id."
                 )
+            batches.created(transaction, row)
 
     def _make_folder(self, transaction: Transaction, run_id: str) -> bool:
         """Make the folder unless there is one; says False where it holds a run."""

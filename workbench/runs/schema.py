@@ -129,7 +129,7 @@ sa.Table(
     sa.Column("consolidated_file", sa.String),
     sa.Column("llm_input_file", sa.String),
     sa.Column("created_at", sa.String, nullable=False, index=True),
-    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("started_at", sa.String),
     sa.Column("completed_at", sa.String),
     sa.Column("last_updated", sa.String, nullable=False),
     sa.Column("state_snapshot", sa.JSON, nullable=False),
@@ -245,6 +245,16 @@ def _batch_fields(connection: sa.Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+def _waiting_batches(connection: sa.Connection) -> None:
+    """Let a batch be there before its ingest starts: SQLite changes what a column may hold only in a new table."""
+    table = METADATA.tables["batch_pipelines"]
+    rows = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+    table.drop(connection)
+    table.create(connection)
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
 Migration = tuple[str, Callable[[sa.Connection], None]]
 MIGRATIONS: tuple[Migration, ...] = (
     ("001_first_tables", METADATA.create_all),
@@ -255,6 +265,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("006_review_tables", _review_tables),
     ("007_review_indexes", _review_indexes),
     ("008_batch_fields", _batch_fields),
+    ("009_waiting_batches", _waiting_batches),
 )
 """Every change of the tables, oldest first. A new database starts with the newest tables and is marked as having had
 them all; an older one gets those it lacks. A published migration is never edited."""

@@ -73,10 +73,12 @@ class Opener:
                 return self.archive(path, members[:-1]).open(members[-1])  # type: ignore[return-value]
             if not is_url(path):
                 return Path(path).open("rb")
-            copy = tempfile.SpooledTemporaryFile(BLOCK)  # noqa: SIM115 - the caller closes it
-            download(path, cast(BinaryIO, copy))
-            copy.seek(0)
-            return cast(BinaryIO, copy)
+            with ExitStack() as held:
+                copy = cast(BinaryIO, held.enter_context(tempfile.SpooledTemporaryFile(BLOCK)))
+                download(path, copy)
+                copy.seek(0)
+                held.pop_all()  # the caller closes it
+            return copy
 
     def head(self, path: str, members: Sequence[str], size: int) -> bytes:
         """Give the first bytes of a file; of what a URL leads to no more is fetched. Raises ReadError."""

@@ -199,7 +199,7 @@ def border(path: str | os.PathLike[str]) -> Iterator[None]:
     except FileNotFoundError:
         raise ReadError(f"{name} is gone.", hint="it was moved or deleted while it was read.") from None
     except OSError as fault:
-        raise ReadError(f"cannot read {name}: {fault.strerror or fault}.", hint="copy it again.") from None
+        raise ReadError(f"cannot read {name}: {reason_of(fault)}.", hint="copy it again.") from None
     except python_calamine.PasswordError:
         raise ReadError(f"{name} is encrypted.", hint="save a copy without a password.") from None
     except FOREIGN as fault:
@@ -216,8 +216,14 @@ def border(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _damaged(name: str, fault: BaseException) -> ReadError:
-    reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".")
-    return ReadError(f"{name} is damaged: {reason}.", hint="open it in its own program and save it again.")
+    hint = "open it in its own program and save it again."
+    return ReadError(f"{name} is damaged: {reason_of(fault)}.", hint=hint)
+
+
+def reason_of(fault: BaseException) -> str:
+    """Give the first line of what a foreign error says, to stand within a sentence."""
+    said = getattr(fault, "strerror", None) or str(fault).strip() or type(fault).__name__
+    return str(said).splitlines()[0].rstrip(".")
 
 
 def _unforeseen(name: str, fault: Exception) -> ReadError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.errors import MissingExtra, ReadError, WorkbenchError, install, plain_text
-from workbench.readers.faults import FileFault, border, is_hidden, missing, regular
+from workbench.readers.faults import FileFault, border, is_hidden, missing, reason_of, regular
 from workbench.settings import find_file, runs_folder
 
 BLOCK = 1 << 20
@@ -124,6 +124,7 @@ def _relative(path: Path, base: Path) -> str:
 def _look_there(given: str) -> Iterator[Entry]:
     with far(given):
         system, path = _system(given)
+        system.invalidate_cache()  # what another run of this process saw there may be gone, changed or more by now
         yield from _entries_there(system, path, given)
 
 
@@ -195,5 +196,4 @@ def far(url: str) -> Iterator[None]:
     except WorkbenchError:
         raise
     except Exception as fault:
-        reason = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(".")
-        raise ReadError(f"cannot read {url}: {reason}.", hint="check the URL and the permission.") from None
+        raise ReadError(f"cannot read {url}: {reason_of(fault)}.", hint="check the URL and the permission.") from None

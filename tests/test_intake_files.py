@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -499,6 +500,37 @@ def test_without_space_the_run_stops_and_what_was_prepared_is_kept(folder):
     assert (done.returncode, "cannot write" in done.stdout) == (0, True), done.stderr
     assert len(list((folder / "runs").glob(".cache/parts/*/*.json"))) == 3
     assert ingest()[3]["files"]["kept"] == 3
+
+
+@pytest.fixture
+def small_disk(project):
+    """Make the folder `runs` a file system of its own; gives what changes its size."""
+    (project / "runs").mkdir()
+
+    def mounted(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", project / "runs"]
+        return bool(shutil.which("mount")) and subprocess.run(command, capture_output=True).returncode == 0
+
+    if not mounted("size=1m"):
+        pytest.skip("needs the right to mount a file system of a few megabytes.")
+    yield lambda size: mounted(f"remount,size={size}")
+    subprocess.run(["umount", "-l", project / "runs"], check=True)
+
+
+def test_a_run_that_fills_the_disk_says_so_and_goes_on_when_there_is_space_again(project, small_disk):
+    lines = "".join(f"Viaje {number} a la planta,{number}\n" for number in range(100_000))
+    (project / "big.csv").write_text("Concepto,Importe\n" + lines)
+    overrides = ["ingest.input=big.csv", "ingest.filters={}", "ingest.amount_column=null", "validate.gold_column=null"]
+    command = [sys.executable, "-m", "workbench.cli", "ingest", "run.yaml", "--run-id", "one"]
+    command += [part for each in overrides for part in ("--set", each)]
+    small_disk("3m")  # enough to begin
+    stopped = subprocess.run(command, capture_output=True, text=True)
+    assert (stopped.returncode, "Traceback" in stopped.stderr) == (1, False)
+    assert "the disk is full: free some space" in stopped.stderr.splitlines()[-1]
+    small_disk("100m")
+    subprocess.run(command, check=True, capture_output=True)
+    assert len(open_store().load("one", "rows")) == 100_000
+    assert not list((project / "runs").rglob("*.partial"))
 
 
 def test_an_unknown_scheduler_is_a_clear_error(folder):

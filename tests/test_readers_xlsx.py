@@ -1,5 +1,6 @@
 """XLSX: cells keep their types, and a workbook's table is found among sheets, titles and blanks."""
 
+import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -199,6 +200,20 @@ def test_a_stray_cell_far_away_is_refused_before_it_fills_the_memory(tmp_path):
     book.save(tmp_path / "ventas.xlsx")
     with pytest.raises(ReadError, match="row 1048576 and column 16384"):
         read(tmp_path / "ventas.xlsx")
+
+
+def test_a_sheet_that_is_full_is_read_to_its_last_row(tmp_path):
+    table = write(tmp_path, Enero=[["Folio", "Importe"]])
+    rows = "".join(
+        f'<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}"><v>0.5</v></c></row>' for n in range(2, 1_048_577)
+    )
+    with zipfile.ZipFile(table) as empty, zipfile.ZipFile(tmp_path / "full.xlsx", "w", zipfile.ZIP_DEFLATED) as full:
+        for name in empty.namelist():
+            text = empty.read(name)
+            full.writestr(name, text.replace(b"</sheetData>", rows.encode() + b"</sheetData>"))
+    parts = [(len(part), part["Folio"].sum()) for part in batches(tmp_path / "full.xlsx", rows=100_000)]
+    assert [size for size, _ in parts] == [100_000] * 10 + [48_575]
+    assert sum(folios for _, folios in parts) == sum(range(2, 1_048_577))
 
 
 def test_a_workbook_without_data_or_rows_is_refused(tmp_path):

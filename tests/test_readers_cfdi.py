@@ -174,6 +174,12 @@ def test_an_invoice_of_3_2_fills_the_columns_of_today_by_their_meaning(tmp_path)
     }
 
 
+@pytest.mark.parametrize("rate", ["No Identificado", "", "Peso mexicano", "17,05"])
+def test_an_exchange_rate_that_3_2_let_be_any_text_is_null_and_refuses_no_invoice(tmp_path, rate):
+    read_back = fields(write(tmp_path, OLD.replace('TipoCambio="1.00"', f'TipoCambio="{rate}"').encode("latin-1")))
+    assert "TipoCambio" not in read_back and read_back["Total"] == 40600.0
+
+
 def test_an_invoice_of_3_3_has_the_names_of_4_0(tmp_path):
     text = invoice(TAXED).replace("cfd/4", "cfd/3").replace('Version="4.0"', 'Version="3.3"')
     found = fields(write(tmp_path, text))

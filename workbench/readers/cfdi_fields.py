@@ -112,7 +112,7 @@ def invoice_fields(root: etree._Element, old: bool) -> Fields:
     """Read what stands around the lines of a cfdi:Comprobante."""
     fields = _attributes(root, _HEAD, old)
     fields["DescuentoTotal"] = _attribute(root, "Descuento", old)
-    if old and not _DECIMAL.fullmatch(fields["TipoCambio"] or ""):  # 3.2 let any text stand there
+    if old and not _DECIMAL.fullmatch(str(fields["TipoCambio"] or "")):  # 3.2 let any text stand there
         fields["TipoCambio"] = None
     stamps: list[etree._Element] = []
     complements: list[str] = []

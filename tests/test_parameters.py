@@ -106,6 +106,9 @@ def test_a_column_is_previewed_once(project, capsys):
     assert "--columns names 'Concepto' twice" in capsys.readouterr().err
 
 
-def test_patterns_that_leave_every_file_out_are_named_and_not_the_folder_blamed(project):
-    with pytest.raises(ReadError, match=r"ingest\.exclude leaves out all that there is: \*\.csv"):
+def test_patterns_that_leave_every_file_out_are_named_and_not_the_folder_blamed(project, capsys):
+    with pytest.raises(ReadError, match="holds no file that can be read") as caught:
         check(load_parameters("run.yaml", ["ingest.input=.", "ingest.exclude=['*.csv']"]))
+    assert "it holds 2 other files, and what fits *.csv is left out" in caught.value.hint
+    assert main(["inspect", "expenses.csv", "--exclude", "*.csv"]) == 1
+    assert "what fits *.csv is left out" in capsys.readouterr().err

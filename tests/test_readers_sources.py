@@ -101,6 +101,17 @@ def test_files_can_be_left_out_by_name_or_pattern(tmp_path):
     assert names(find_sources([str(tmp_path)], exclude=["d.csv"])) == ["a.csv", "b.csv", "viejo/c.csv"]
 
 
+def test_an_input_that_is_left_out_as_a_whole_is_no_fault_where_others_are_there(tmp_path):
+    fill(tmp_path, a_csv=CSV, b_csv=CSV)
+    both = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    found = find_sources(both, exclude=["a.csv"])
+    assert (names(found), found.faults) == (["b.csv"], ())
+    assert ["what fits *.csv is left out" in fault.hint for fault in find_sources(both, exclude=["*.csv"]).faults] == [
+        True,
+        True,
+    ]
+
+
 def test_what_was_named_and_cannot_be_read_is_a_fault_with_a_hint(tmp_path):
     fill(tmp_path, ventas_csv=CSV, nota_pdf="x", solo__nota_pdf="x")
     (tmp_path / "vacia").mkdir()

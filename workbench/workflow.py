@@ -30,7 +30,7 @@ from workbench.documents import nearest_file
 from workbench.errors import ParameterError, ReadError, RunExists, UsageError, VerdictError, few
 from workbench.finding import Finder
 from workbench.measuring import compare, measure, prompt_file, prompt_of, texts_of
-from workbench.parameters import IngestSection, Parameters
+from workbench.parameters import Parameters
 from workbench.records import Run, RunState, Status
 from workbench.repeating import Again
 from workbench.reviewing import newest_iteration
@@ -60,7 +60,7 @@ ALWAYS_FREE = {
 def check(parameters: Parameters) -> None:
     """Find every mistake that can be found before a run starts; raises the UsageError or ReadError that names it."""
     ingest = parameters.ingest
-    _check_input(ingest)
+    intake.find(ingest)
     with parameters.told_at("ingest", "pipeline"):
         refinery.get_pipeline(ingest.pipeline, abbreviations=ingest.abbreviations)
     with parameters.told_at("ingest", "deduplication"):
@@ -76,18 +76,6 @@ def check(parameters: Parameters) -> None:
     verdicts = parameters.validate_.verdicts
     if verdicts and not Path(verdicts).exists():
         raise ReadError(f"there is no file {verdicts} (validate.verdicts).", hint=nearest_file(Path(verdicts)))
-
-
-def _check_input(options: IngestSection) -> None:
-    """Raise ReadError where there is nothing to read; it says so where all would be there but for `ingest.exclude`."""
-    try:
-        intake.find(options)
-    except ReadError as fault:
-        if not options.exclude:
-            raise
-        intake.find(options.model_copy(update={"exclude": []}))
-        hint = f"ingest.exclude leaves out all that there is: {', '.join(options.exclude)}."
-        raise ReadError(fault.message, hint=hint) from None
 
 
 def start(parameters: Parameters, store: RunStore, *, run_id: str | None = None, resume: bool = False) -> Run:

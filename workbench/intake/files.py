@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench import readers
 from workbench.engine import THREADS
-from workbench.errors import ColumnNotFound, ReadError, WorkbenchError, nearest
+from workbench.errors import ColumnNotFound, WorkbenchError, nearest
 from workbench.intake.lots import Content, Fault, Hashed, by_the_thousand, content_of
 from workbench.parameters import IngestSection
 from workbench.readers import Found, Source
@@ -29,8 +29,6 @@ def find(options: IngestSection) -> Found:
     found = _look(options, options.exclude)
     if found.faults and (options.on_error == "stop" or not found.sources):
         raise found.faults[0].error()
-    if not found.sources:
-        raise ReadError("nothing is left to read.", hint=f"ingest.exclude leaves every file out: {options.exclude}.")
     return found
 
 

@@ -68,21 +68,26 @@ def find_sources(inputs: Sequence[str], *, exclude: Sequence[str] = ()) -> Found
         any file to read; in a folder or an archive, files of unknown formats are passed over.
     """
     found, faults, others = list[Source](), list[FileFault](), list[str]()
+    left_out: list[FileFault] = []
     with Opener() as opener:
         for given in map(str, inputs):
-            here = [each for each in _inside(opener, given) if not _is_excluded(each, exclude)]
-            here.sort(key=lambda each: natural(_name(each)))
+            there = sorted(_inside(opener, given), key=lambda each: natural(_name(each)))
+            here = [each for each in there if not _is_excluded(each, exclude)]
             faults += [each for each in here if isinstance(each, FileFault)]
             files = [each for each in here if not isinstance(each, FileFault)]
             sources = [_source(*each) for each in files if _is_known(each[0])]
             unknown = [each[0].name for each in files if not _is_known(each[0])]
-            if not sources and len(here) == len(unknown):
-                faults.append(_nothing(given, unknown))
+            if there and not here:
+                left_out.append(_nothing(given, unknown, exclude))
+            elif not sources and len(here) == len(unknown):
+                faults.append(_nothing(given, unknown, exclude if len(here) < len(there) else ()))
             else:
                 others += unknown
             found += sources
     once = {(_place(source.path), source.members): source for source in reversed(found)}
     kept = [source for source in found if once.pop((_place(source.path), source.members), None)]
+    if not kept and not faults:
+        faults = left_out
     return Found(_distinctly_named(kept), tuple(faults), tuple(others))
 
 
@@ -122,11 +127,14 @@ def _source(entry: Entry, members: tuple[str, ...]) -> Source:
     return Source(entry.name, entry.path, members, entry.size, entry.modified, kind)
 
 
-def _nothing(given: str, unknown: Sequence[str]) -> FileFault:
+def _nothing(given: str, unknown: Sequence[str], excluded: Sequence[str]) -> FileFault:
     if len(unknown) == 1 and PurePosixPath(given).name == unknown[0]:
         return FileFault.of(unknown[0], unsupported(PurePosixPath(given), SUFFIXES))
-    there = f"it holds {len(unknown)} other files" if unknown else "it is empty"
-    return FileFault(given, f"{given} holds no file that can be read.", f"{there}; {', '.join(SUFFIXES)} can be read.")
+    others = "1 other file" if len(unknown) == 1 else f"{len(unknown):,} other files"
+    there = [f"it holds {others}"] if unknown else [] if excluded else ["it is empty"]
+    there += [f"what fits {', '.join(excluded)} is left out"] if excluded else []
+    hint = f"{', and '.join(there)}; {', '.join(SUFFIXES)} can be read."
+    return FileFault(given, f"{given} holds no file that can be read.", hint)
 
 
 def natural(name: str) -> tuple[tuple[str | int, ...], str]:

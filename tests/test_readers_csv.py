@@ -171,6 +171,22 @@ def test_russian_text_in_cp1251_is_recognised(tmp_path):
     assert read(path).columns.tolist() == ["Наименование", "Количество"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SERVICIO – MENSUAL",
+        "Café y niño – anual – 2024 – fin – de – mes",
+        "Instalación “llave en mano”",
+        "Men’s shoes – 5 €",
+        "Office™ 365®, 1 año…",
+        "• 3 m² de piso, nº 4 ¿sí? – ¡no!",
+    ],
+)
+def test_typographic_signs_in_cp1252_are_no_letters_of_another_encoding(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(f'Concepto,n\n"{text}",1\n'.encode("cp1252"))
+    assert read(tmp_path / "a.csv")["Concepto"].tolist() == [text]
+
+
 def test_a_single_accent_in_cp1252_is_enough(tmp_path):
     path = write(tmp_path, "Concepto,n\n" + "Taxi,1\n" * 200_000 + "Café,2\n", encoding="cp1252")
     assert read(path).iloc[-1, 0] == "Café"

@@ -330,17 +330,33 @@ def _western_score(text: str) -> float:
 
 def _fit(text: str, place: int) -> float:
     character = text[place]
-    if character in _SIGNS:
-        return 0.5
-    if character not in _LETTERS:
-        return 0.0
     before = text[place - 1] if place else " "
     after = text[place + 1 : place + 2] or " "
+    if character in _SIGNS:
+        return _fit_of_sign(character, before, after)
+    if character not in _LETTERS:
+        return 0.0
     if before.isdigit() or after.isdigit():
         return 0.1
+    if not (before.isalpha() or after.isalpha()):
+        return 0.2  # a word of its own, as what stands for a dash or a currency in another encoding
     if character.islower():
         return 0.2 if before.isupper() and after.isupper() else 1.0
     return 0.2 if before.islower() else 1.0
+
+
+def _fit_of_sign(sign: str, before: str, after: str) -> float:
+    """Say how well a sign stands: where people put it, or amid a word, as a letter of another encoding would."""
+    if sign in "\xa0§±´":
+        return 0.1 if before.isalpha() and after.isalpha() else 0.5
+    fits = {
+        "¿¡“‘«": not before.isalnum() and not after.isspace(),
+        "’": not (before.isalnum() and after.isalnum()) or after in "sS",
+        "”»…®™©ºª²³": not before.isspace() and not after.isalpha(),
+        "–—•·": before.isspace() == after.isspace() and not (before.isalpha() and after.isalpha()),
+        "°½¼¾€": not (before.isalpha() and after.isalpha()),
+    }
+    return 1.0 if next(fit for signs, fit in fits.items() if sign in signs) else 0.1
 
 
 def _exotic_encoding(sample: bytes) -> str:

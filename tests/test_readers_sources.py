@@ -137,6 +137,23 @@ def test_a_link_that_leads_nowhere_is_a_fault_and_the_others_are_read(tmp_path):
     assert found.faults[0].name == "b.csv"
 
 
+def test_a_linked_folder_is_looked_into_once_and_no_link_leads_in_a_circle(tmp_path):
+    fill(tmp_path, in__a_csv=CSV, in__sub__b_csv=CSV, far__c_csv=CSV, far__deep__d_csv=CSV)
+    for link, target in {
+        "in/linked": "far",
+        "in/again": "far",
+        "in/sub/back": "in",
+        "far/deep/home": "far",
+        "far/other": "in",
+        "in/lost": "nowhere",
+    }.items():
+        (tmp_path / link).symlink_to(tmp_path / target)
+    found = find_sources([str(tmp_path / "in")])
+    read_from = sorted(os.path.realpath(source.path)[len(str(tmp_path)) + 1 :] for source in found.sources)
+    assert read_from == ["far/c.csv", "far/deep/d.csv", "in/a.csv", "in/sub/b.csv"]
+    assert {"a.csv", "sub/b.csv"} < set(names(found))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
 def test_a_pipe_a_device_or_a_socket_is_refused_at_once_and_left_alone_in_a_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -91,9 +91,12 @@ def _split(pattern: str) -> tuple[str, str]:
 
 def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
     faults: list[OSError] = []
-    runs = runs_folder().resolve()  # what the workbench made of its inputs is none itself
-    for parent, folders, names in os.walk(folder, onerror=faults.append):
-        folders[:] = [name for name in folders if not is_hidden(name) and (Path(parent) / name).resolve() != runs]
+    root, runs = folder.resolve(), runs_folder().resolve()  # what the workbench made of its inputs is none itself
+    followed: set[Path] = set()
+    for parent, folders, names in os.walk(folder, onerror=faults.append, followlinks=True):
+        inside = [Path(parent) / name for name in folders if not is_hidden(name)]
+        inside = [each for each in inside if not each.is_symlink() or _leads_on(each, root, followed)]
+        folders[:] = [each.name for each in inside if each.resolve() != runs]
         for name in names:
             path = Path(parent) / name
             if is_hidden(name):
@@ -110,6 +113,15 @@ def _below(folder: Path, base: Path) -> Iterator[Entry | FileFault]:
     for fault in faults:
         place = _relative(Path(fault.filename or folder), base)
         yield FileFault(place, f"{place} may not be looked into.", "ask for the permission, or leave it out.")
+
+
+def _leads_on(link: Path, root: Path, followed: set[Path]) -> bool:
+    """Say whether a linked folder holds anything new: it is neither below the root, nor around the link, nor known."""
+    there = link.resolve()
+    if there in followed or there.is_relative_to(root) or link.parent.resolve().is_relative_to(there):
+        return False
+    followed.add(there)
+    return True
 
 
 def _entry(path: Path, base: Path) -> Entry:

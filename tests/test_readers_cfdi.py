@@ -225,6 +225,16 @@ def test_a_payroll_is_one_row_with_its_totals(tmp_path):
     assert (found["TipoNomina"], found["FechaFinalPago"]) == ("O", "2024-01-31")
 
 
+def test_several_complements_of_a_kind_are_put_together(tmp_path):
+    wages = '<nomina12:Nomina TipoNomina="O" FechaPago="2024-01-30" TotalPercepciones="100.10" TotalDeducciones="7"/>'
+    settled = '<nomina12:Nomina TipoNomina="E" FechaPago="2024-02-01" TotalPercepciones="250.20"/>'
+    paid = [f"<pago20:Pagos>{PAID.format(day, 'MXN', amount, '')}</pago20:Pagos>" for day, amount in ((1, 10), (2, 5))]
+    found = fields(write(tmp_path, invoice(complement=wages + settled + "".join(paid))))
+    assert (found["TotalPercepciones"], found["TotalDeducciones"], found["TipoNomina"]) == (350.3, 7.0, "O E")
+    assert (found["MontoPagos"], found["Complementos"]) == (15.0, "Nomina Pagos")
+    assert found["FechaPago"] == "2024-03-01 2024-03-02 2024-01-30 2024-02-01"
+
+
 def test_relations_to_other_invoices_are_kept(tmp_path):
     related = (
         '<cfdi:CfdiRelacionados TipoRelacion="04"><cfdi:CfdiRelacionado UUID="U1"/><cfdi:CfdiRelacionado UUID="U2"/>'

@@ -115,7 +115,7 @@ def invoice_fields(root: etree._Element, old: bool) -> Fields:
     if old and not _DECIMAL.fullmatch(str(fields["TipoCambio"] or "")):  # 3.2 let any text stand there
         fields["TipoCambio"] = None
     stamps: list[etree._Element] = []
-    complements: list[str] = []
+    complements: list[etree._Element] = []
     for node in root.iterchildren("{*}*"):
         name = _name(node)
         if name == "Emisor":
@@ -133,12 +133,8 @@ def invoice_fields(root: etree._Element, old: bool) -> Fields:
             fields["UUIDRelacionados"] = _joined([fields.get("UUIDRelacionados"), *related])
         elif name == "Complemento":
             for each in node.iterchildren("{*}*"):
-                if _name(each) == "TimbreFiscalDigital":
-                    stamps.append(each)
-                else:
-                    complements.append(_name(each))
-                    fields |= _complement(each)
-    return fields | _stamped(stamps) | {"Complementos": _joined(complements)}
+                (stamps if _name(each) == "TimbreFiscalDigital" else complements).append(each)
+    return fields | _stamped(stamps) | _complements(complements)
 
 
 def _person(node: etree._Element, who: str, old: bool) -> Fields:
@@ -162,15 +158,29 @@ def _stamped(stamps: list[etree._Element]) -> Fields:
     }
 
 
-def _complement(node: etree._Element) -> Fields:
-    name = _name(node)
-    if name == "Pagos":
-        return _payments(list(node.iterchildren("{*}Pago")))
-    if name == "Nomina":
-        columns = ("TipoNomina", "FechaPago", "FechaInicialPago", "FechaFinalPago")
-        amounts = ("TotalPercepciones", "TotalDeducciones", "TotalOtrosPagos")
-        return {column: node.get(column) for column in (*columns, *amounts)}
-    return {}
+def _complements(nodes: list[etree._Element]) -> Fields:
+    """Read what complements say; there may be several of a kind."""
+    fields: Fields = {"Complementos": _joined(map(_name, nodes))}
+    payments = [each for node in nodes if _name(node) == "Pagos" for each in node.iterchildren("{*}Pago")]
+    payrolls = [node for node in nodes if _name(node) == "Nomina"]
+    if payments:
+        fields |= _payments(payments)
+    if payrolls:
+        fields |= _payrolls(payrolls)
+        fields["FechaPago"] = _joined(each.get("FechaPago") for each in (*payments, *payrolls))
+    return fields
+
+
+def _payrolls(payrolls: list[etree._Element]) -> Fields:
+    """Put the payrolls of an invoice together: a settlement may stand beside the wages."""
+    fields: Fields = {
+        column: _joined(each.get(column) for each in payrolls)
+        for column in ("TipoNomina", "FechaInicialPago", "FechaFinalPago")
+    }
+    for column in ("TotalPercepciones", "TotalDeducciones", "TotalOtrosPagos"):
+        amounts = [number(each.get(column, ""), column) for each in payrolls if each.get(column)]
+        fields[column] = round(sum(amounts), 6) if amounts else None
+    return fields
 
 
 def _payments(payments: list[etree._Element]) -> Fields:

@@ -222,8 +222,9 @@ class RunStore(Doors):
         return path
 
     def record(self, run_id: str, name: str, iteration: int | None = None) -> None:
-        """Remember an artifact that something else than `save` wrote, so that `verify` knows it."""
+        """Remember an artifact that something else than `save` wrote, so that `verify` knows it, in a copy too."""
         Checksums(self._database).record(self._folder(run_id), self.path(run_id, name, iteration))
+        self._export(run_id)
 
     def append(self, run_id: str, name: str, record: dict[str, Any], iteration: int | None = None) -> None:
         """Add a record to an artifact of JSON lines, as it comes; secrets are blotted out. Raises StorageError."""
@@ -363,8 +364,6 @@ class RunStore(Doors):
         self._row(run_id)
         with self._database.read() as transaction:
             return described(transaction, run_id)
-
-    # ---- inside
 
     def _set(self, run_id: str, **values: Any) -> Run:
         self._row(run_id)

@@ -43,6 +43,13 @@ def test_a_column_of_many_blocks_is_cleaned_like_its_texts(name: str) -> None:
     assert cleaned.nunique() == len(set(map(pipeline.clean, set(texts))))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_padded_with_blanks_are_cleaned_like_their_neighbours(name: str) -> None:
+    texts = [pad(text, 30) for text in ("INST. DE PZA", "", "de la", "???", "AÑO ½") for pad in (str.ljust, str.center)]
+    pipeline = get_pipeline(name)
+    assert pipeline.clean(pd.Series(texts)).tolist() == [pipeline.clean(text) for text in texts]
+
+
 def test_every_shipped_pipeline_has_a_plan() -> None:
     assert all(blocks.plan(get_pipeline(name).steps) is not None for name in NAMES)
 

@@ -65,12 +65,11 @@ class Characters:
 
     def _odd_texts(self, block: bytes) -> Positions:
         """Search the odd bytes one by one, which is fast because they are rare."""
-        found = (re.finditer(re.escape(bytes([code])), block) for code in self.odd if code in block)
-        hits = [match.start() for matches in found for match in matches]
-        if not hits:
+        data = np.frombuffer(block, np.uint8)
+        found = [np.flatnonzero(data == code) for code in self.odd if code in block]
+        if not found:
             return np.empty(0, np.int64)
-        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == END)
-        return np.unique(np.searchsorted(ends, np.array(hits)))
+        return np.unique(np.searchsorted(np.flatnonzero(data == END), np.concatenate(found)))
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,11 @@ class Tokens:
         tokens = _array(pa.large_binary(), words, data)
         found = pc.index_in(tokens, self.keys)
         if found.null_count < len(found):
-            as_it_is = pa.array(np.arange(len(self.keys), len(self.keys) + len(tokens), dtype=np.int32))
-            tokens = pa.concat_arrays([self.expansions, tokens]).take(pc.coalesce(found, as_it_is))
+            tokens = pa.concat_arrays([tokens, self.expansions]).take(_places(found))
         offsets = np.frombuffer(tokens.buffers()[1], np.int64)[: len(tokens) + 1]
         cleaned = offsets[texts]
-        emptied = np.flatnonzero((np.diff(cleaned) == 0) & (np.diff(words[texts]) > 1))
+        had_words = np.diff(words[texts]) > np.diff(texts)
+        emptied = np.flatnonzero(had_words & (np.diff(cleaned) == 0))
         return _as_texts(cleaned, np.frombuffer(tokens.buffers()[2] or b"", np.uint8)), emptied
 
 
@@ -126,23 +125,28 @@ def _fits(text: str) -> bool:
     return all("\0" < character < "\u0100" for character in text)
 
 
-def _split(block: bytes) -> tuple[Bytes, Positions, Positions]:
-    """Find the words of a block.
+def _places(found: pa.Array) -> pa.Array:
+    """Say where each token stands: its expansion after all tokens, or the token in its own place."""
+    places = np.frombuffer(found.buffers()[1], np.int32)[: len(found)] + np.int32(len(found))
+    places *= found.is_valid().to_numpy(zero_copy_only=False)
+    np.maximum(places, np.arange(len(found), dtype=np.int32), out=places)  # faster than a choice
+    return pa.array(places)
 
-    Gives the bytes with one space after each word and nothing else between, where each word begins (and the last
-    ends), and the number of the word with which each text begins (and the last ends). A text that is empty or ends
-    with a space has an empty word at its end.
+
+def _split(block: bytes) -> tuple[Bytes, Positions, Positions]:
+    """Find the words of a block, of which some are empty: each ends with a space or at the end of its text.
+
+    Gives the bytes with a space after every word, where each word begins (and the last ends), and the number of the
+    word with which each text begins (and the last ends).
     """
-    data = np.frombuffer(block, np.uint8)
-    ends = data == END
-    word = (data != SPACE) ^ ends
-    kept = word | ends
-    kept[1:] |= word[:-1]
-    packed = data[kept]
-    closing = np.flatnonzero((packed == SPACE) | (packed == END))
-    last = np.flatnonzero(packed[closing] == END)
-    packed[closing[last]] = SPACE
-    return packed, np.concatenate(([0], closing + 1)), np.concatenate(([0], last + 1))
+    data = np.frombuffer(bytearray(b"\0") + block, np.uint8)
+    space = data == SPACE
+    if 3 * np.count_nonzero(space) > len(data):  # padded texts: an empty word costs as much as another one
+        data = data[np.append(True, ~(space[1:] & space[:-1]))]
+    words = np.flatnonzero((data | SPACE) == SPACE)  # a space or a NUL stands before each of them
+    texts = np.flatnonzero(data[words] == END)
+    data[words[texts]] = SPACE
+    return data[1:], words, texts
 
 
 def _array(kind: pa.DataType, offsets: Positions, data: Bytes) -> pa.Array:
@@ -152,16 +156,11 @@ def _array(kind: pa.DataType, offsets: Positions, data: Bytes) -> pa.Array:
 
 def _as_texts(offsets: Positions, data: Bytes) -> pa.Array:
     """Turn Latin-1 bytes into an arrow array of text, without the space at the end of each text."""
-    has_words = np.diff(offsets) > 0
-    kept = np.ones(len(data), bool)
-    kept[offsets[1:][has_words] - 1] = False
-    offsets = offsets - np.concatenate(([0], np.cumsum(has_words)))
-    data = data[kept]
     accented = np.flatnonzero(data >= 128)
     if len(accented):  # two bytes each in UTF-8
         offsets = offsets + np.searchsorted(accented, offsets)
         data = np.frombuffer(data.tobytes().decode("latin-1").encode(), np.uint8)
-    return _array(pa.large_string(), offsets, data)
+    return pc.ascii_rtrim(_array(pa.large_string(), offsets, data), " ")
 
 
 @dataclass(frozen=True)
@@ -233,8 +232,7 @@ def _join(texts: pa.Array) -> bytes:
     """Write texts one after the other as Latin-1, a NUL after each."""
     ended = pc.binary_join_element_wise(texts, EMPTY, AFTER_EACH)
     offsets = _offsets(ended)
-    joined: bytes = ended.buffers()[2].slice(offsets[0], offsets[-1] - offsets[0]).to_pybytes()
-    return joined if joined.isascii() else joined.decode().encode("latin-1")
+    return str(ended.buffers()[2][offsets[0] : offsets[-1]], "utf-8").encode("latin-1")
 
 
 def plan(steps: Sequence[Step]) -> Plan | None:

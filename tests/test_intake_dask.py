@@ -14,13 +14,14 @@ import urllib.request
 import warnings
 from pathlib import Path
 
+import dask
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
 from workbench import workflow
 from workbench.engine import map_parts
-from workbench.errors import UsageError, install
+from workbench.errors import StageFailed, UsageError, install
 from workbench.parameters import load_parameters
 from workbench.runs import open_store
 
@@ -143,6 +144,48 @@ def test_a_worker_that_is_killed_during_an_ingest_changes_no_row(project):
     assert 0 < done_then[0] < files  # it was in the middle
     for one, other in zip(local, remote, strict=True):
         pd.testing.assert_frame_equal(one, other)
+
+
+@pytest.fixture
+def own_cluster(tmp_path):
+    """A scheduler and a worker in processes of their own; gives the address and the scheduler's process."""
+    facts, serve = tmp_path / "scheduler.json", [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    work = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", facts, "--nthreads", "1"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with (
+        subprocess.Popen([*serve, "--port", "0", "--no-dashboard", "--scheduler-file", facts], **quiet) as scheduler,
+        subprocess.Popen([*work, "--no-dashboard", "--death-timeout", "20"], **quiet) as worker,
+    ):
+        while not facts.exists():
+            time.sleep(0.05)
+        yield json.loads(facts.read_text())["address"], scheduler
+        scheduler.kill()
+        worker.terminate()
+
+
+def test_a_scheduler_that_dies_in_the_middle_is_told_without_the_names_of_tasks(own_cluster):
+    address, scheduler = own_cluster
+    with pytest.raises(StageFailed) as caught:
+        for done in map_parts(take_a_while, range(1_000), "dask", address):
+            if done == 2:
+                scheduler.kill()
+    assert caught.value.message == "the Dask scheduler is gone."
+    assert "go on with --resume" in caught.value.hint
+
+
+def test_workers_that_die_over_a_part_again_and_again_are_told_without_the_names_of_tasks(tmp_path):
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as workers,
+        pytest.raises(StageFailed, match="its workers died over the same part") as caught,
+    ):
+        list(map_parts(die_once, [(str(tmp_path / "died"), 3)], "dask", workers.scheduler_address))
+    assert "most often their memory is too small" in caught.value.hint
+
+
+def take_a_while(part):
+    time.sleep(0.2)
+    return part
 
 
 def test_in_threads_results_come_in_order_and_few_parts_are_held():

@@ -52,11 +52,11 @@ def map_parts(
         waiting: deque[Any] = deque()
         try:
             for part in parts:
-                waiting.append(submit(function, part))
-                if len(waiting) >= width():
-                    yield _result(waiting.popleft())
+                waiting.append(_told(submit, function, part))
+                if len(waiting) >= _told(width):
+                    yield _told(waiting.popleft().result)
             while waiting:
-                yield _result(waiting.popleft())
+                yield _told(waiting.popleft().result)
         finally:
             for future in waiting:
                 future.cancel()
@@ -110,15 +110,29 @@ def _dask(
         yield submit, lambda: threads() + 1  # workers that come later have something to do at once
 
 
-def _result(future: Any) -> Any:
+def _told(call: Callable[..., Any], *values: Any) -> Any:
+    """Call; what Dask raises of itself becomes a StageFailed, what the function raises goes through as it is."""
     try:
-        return future.result()
+        return call(*values)
     except WorkbenchError:
         raise
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "distributed":
             raise
-        raise StageFailed(
-            f"the Dask cluster gave up: {str(error).splitlines()[0]}",
-            hint="look at the log of its workers: most often their memory is too small.",
-        ) from None
+        raise _gave_up(error) from None
+
+
+def _gave_up(error: Exception) -> StageFailed:
+    """Word it without the names of tasks, which say nothing to people."""
+    kept = "what was prepared of many files is kept"
+    if type(error).__name__ == "KilledWorker":
+        return StageFailed(
+            "the Dask cluster gave up: its workers died over the same part, one after the other.",
+            hint=f"look at the log of its workers: most often their memory is too small; {kept}.",
+        )
+    if "scheduler" in f"{getattr(error, 'reason', error)}".lower() or "Comm" in type(error).__name__:
+        return StageFailed(
+            "the Dask scheduler is gone.", hint=f"start it and its workers again, then go on with --resume; {kept}."
+        )
+    reason = getattr(error, "reason", None) or str(error).partition("\n")[0]
+    return StageFailed(f"the Dask cluster gave up: {reason}", hint=f"look at the log of its workers; {kept}.")

@@ -272,6 +272,7 @@ BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ja"}">' for n in 
             "declares a DOCTYPE",
         ),
         (invoice()[:-200], "is not well-formed XML"),
+        (invoice().replace("Renta", "Ca&ntilde;a"), "is not well-formed XML: Entity 'ntilde' not defined in line"),
         (invoice(more="<a>" * 300 + "</a>" * 300), "is not well-formed XML: Excessive depth"),
         (invoice("x" * 11_000_000 + CONCEPT), "is not well-formed XML"),
         (invoice(""), "has no cfdi:Concepto"),

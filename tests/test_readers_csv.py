@@ -269,6 +269,11 @@ def test_very_many_names_are_made_distinct_quickly():
     assert time.process_time() - started < 5
 
 
+def test_json_that_is_called_csv_is_to_be_called_json(tmp_path):
+    with pytest.raises(ReadError, match=r"Hint: if it holds JSON, name it \.json"):
+        read(write(tmp_path, '[{"Concepto": "Taxi", "n": 1}]'))
+
+
 def test_trailing_empty_columns_without_a_name_are_dropped(tmp_path):
     assert read(write(tmp_path, "a,b,,\n1,2,,\n3,4,,\n")).columns.tolist() == ["a", "b"]
     assert read(write(tmp_path, "a,b\n1,2,\n3,4,\n")).columns.tolist() == ["a", "b"]

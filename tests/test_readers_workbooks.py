@@ -81,6 +81,33 @@ def test_something_else_that_is_called_a_workbook_is_refused(tmp_path, suffix):
         read(path)
 
 
+@pytest.mark.parametrize("wrong", [".xls", ".xlsb", ".ods", ".xml"])
+def test_a_workbook_under_a_wrong_suffix_is_told_its_right_one(tmp_path, wrong):
+    path = write(tmp_path, [["Concepto"], ["Taxi"]]).rename(tmp_path / f"ventas{wrong}")
+    with pytest.raises(ReadError) as caught:
+        read(path)
+    assert ".xlsx" in caught.value.message + caught.value.hint and "damaged" not in caught.value.message
+    ods(tmp_path, text("Concepto"), text("Taxi")).replace(tmp_path / "otro.xlsx")
+    with pytest.raises(ReadError, match=r"is a workbook of the kind \.ods, not \.xlsx\. Hint: name it otro\.ods"):
+        read(tmp_path / "otro.xlsx")
+
+
+def test_a_web_page_or_xml_that_is_called_xls_is_to_be_saved_by_excel(tmp_path):
+    for start in (b"<html><table></table></html>", b'<?xml version="1.0"?><Workbook/>'):
+        (tmp_path / "banco.xls").write_bytes(start)
+        with pytest.raises(ReadError, match=r"not an Excel workbook\. Hint: open it in Excel or LibreOffice"):
+            read(tmp_path / "banco.xls")
+
+
+def test_error_cells_of_libreoffice_become_null_and_are_counted(tmp_path):
+    wrong = 'office:value-type="string" office:string-value="" calcext:value-type="error"'
+    cell = f"<table:table-cell {wrong}><text:p>#DIV/0!</text:p></table:table-cell>"
+    path = ods(tmp_path, text("Concepto") + text("n"), text("Taxi") + cell)
+    assert read(path)["n"].isna().all()
+    (schema,) = inspect_sources(find_sources([str(path)])).files
+    assert (schema.error_cells, schema.notes) == (1, ["cells with an Excel error, read as null: 1"])
+
+
 def test_a_table_that_would_fill_the_memory_ends_its_own_process_only(tmp_path):
     path = ods(tmp_path, text("Concepto") + text("Importe"), *([text("x" * 2_000, 100)] * 900))
     with pytest.raises(ReadError, match="memory") as caught:

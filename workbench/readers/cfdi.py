@@ -16,7 +16,7 @@ from lxml import etree
 from workbench.errors import ReadError
 from workbench.readers.cfdi_fields import COLUMNS, CONCEPT, INVOICE, Values, concept_fields, invoice_fields, values
 from workbench.readers.columns import rows_table
-from workbench.readers.faults import border
+from workbench.readers.faults import MAGIC, border
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 
 VERSIONS = ("3.2", "3.3", "4.0")
@@ -28,6 +28,7 @@ _CONCEPTS = tuple(f"{{{space}}}Concepto" for space in _SPACES)
 _ROOTS = tuple(f"{{{space}}}Comprobante" for space in _SPACES)
 _START = b"\xef\xbb\xbf \t\r\n\0"
 """What some programs write before the XML declaration, where nothing may stand."""
+_UNDECLARED = re.compile(r":(\d+):\d+:FATAL:PARSER:ERR_UNDECLARED_ENTITY: (.*)")
 _DAMAGED = "get it again from its issuer or from the SAT."
 
 
@@ -38,6 +39,9 @@ def records(stream: BinaryIO, name: str) -> list[Values]:
         raise ReadError(f"{name} is larger than {MAX_BYTES >> 20} MB.", hint="no invoice is.")
     if not data:
         raise ReadError(f"{name} is empty.", hint=_DAMAGED)
+    for magic, what, hint in MAGIC:
+        if data.startswith(magic):
+            raise ReadError(f"{name} is {what}, not XML.", hint=hint)
     if b"<!DOCTYPE" in data[: data.find(b"Comprobante")]:
         raise ReadError(f"{name} declares a DOCTYPE, as no CFDI does.", hint="do not trust where it came from.")
     try:
@@ -51,6 +55,9 @@ def records(stream: BinaryIO, name: str) -> list[Values]:
 
 
 def _reason(fault: etree.XMLSyntaxError) -> str:
+    logged = _UNDECLARED.findall(str(fault.error_log)) if str(fault).startswith("no element found") else []
+    if logged:  # of which the fault itself does not speak; the log holds those of other files, too
+        return "{1} in line {0}".format(*logged[-1])
     reason = re.sub(r",? ?(use|try) XML_PARSE_HUGE( option)?", "", str(fault).splitlines()[0])
     return re.sub(r", line (\d+), column \d+.*", r" in line \1", reason).rstrip(".")
 

@@ -149,7 +149,10 @@ def unsupported(path: PurePath, suffixes: Iterable[str]) -> ReadError:
 
 def no_rows(path: Path, place: str = "") -> ReadError:
     """Word the refusal of a table that ends at its header."""
-    return ReadError(f"{path.name}{place} has a header but no rows.", hint="check that it is the right file or sheet.")
+    with path.open("rb") as stream:
+        is_json = stream.read(1 << 10).lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"["))
+    hint = "if it holds JSON, name it .json." if is_json else "check that it is the right file or sheet."
+    return ReadError(f"{path.name}{place} has a header but no rows.", hint=hint)
 
 
 def too_wide(path: Path, most: int) -> ReadError:

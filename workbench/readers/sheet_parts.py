@@ -6,10 +6,12 @@ stray cell at the far end would end the process.
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ LARGE = 50_000_000
 
 HELD = 256 << 20
 """Bytes that the parts which every reader holds as a whole may have."""
+KINDS = {"xl/workbook.xml": ".xlsx", "xl/workbook.bin": ".xlsb", "content.xml": ".ods"}
+"""The part that only workbooks of one kind have."""
 UNREADABLE = (
     zipfile.BadZipFile,
     KeyError,
@@ -37,6 +41,7 @@ _ROW = re.compile(rb'<(?:\w+:)?row [^>]*?\br="([0-9]{1,7})"')
 _WIDE = re.compile(rb'r="([A-Z]{2,3})[0-9]')
 _FILLED = re.compile(rb'<(?:\w+:)?c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _UNSTORED = re.compile(rb"(?:</f>|<f [^>]*/>)(?:<v ?/>|<v></v>)?</c>")
+_ODS = re.compile(rb'<table:table [^>]*?table:name="([^"]*)"|(calcext:value-type="error")')
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 
@@ -63,6 +68,31 @@ class SheetFacts:
     def area(self) -> int:
         """The cells of the rectangle from A1 to the last one."""
         return self.rows * self.columns
+
+
+def ods_errors(path: Path) -> dict[str, int]:
+    """Count the error cells of every sheet of an OpenDocument workbook, as LibreOffice marks them."""
+    found: Counter[str] = Counter()
+    name, held = "", b""
+    with zipfile.ZipFile(path) as archive, archive.open("content.xml") as part:
+        while block := part.read(BLOCK):
+            data = held + block
+            end = data.rfind(b"<") if len(block) == BLOCK else len(data)
+            for sheet, _ in _ODS.findall(data, 0, end):
+                name = html.unescape(sheet.decode()) if sheet else name
+                found[name] += not sheet
+            held = data[end:]
+    return dict(found)
+
+
+def kind_of_workbook(path: Path) -> str | None:
+    """Tell by its parts which suffix a workbook in a ZIP archive should have; None where it is none, or damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except UNREADABLE:
+        return None
+    return next((suffix for part, suffix in KINDS.items() if part in names), None)
 
 
 def looks_safe(path: Path) -> bool:

@@ -18,16 +18,18 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetMetadata, Shee
 
 from workbench.errors import ReadError, few
 from workbench.readers.columns import TARGET_ROWS, Column, distinct_names, make_table
-from workbench.readers.faults import MAGIC, MARKUP, border, no_rows
+from workbench.readers.faults import MAGIC, MARKUP, SAVE_AS_XLSX, border, no_rows
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.guarded import scan_guarded
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, filled
 from workbench.readers.merged_headers import Row, below_title, merged_names
-from workbench.readers.sheet_parts import LARGE, SheetFacts, looks_safe, sheet_facts
+from workbench.readers.sheet_parts import LARGE, SheetFacts, kind_of_workbook, looks_safe, ods_errors, sheet_facts
 from workbench.readers.sheet_stream import StreamedSheet
 from workbench.readers.values import ValueEvidence, cell_text, make_array
 
 MODERN = (".xlsx", ".xlsm")
+OLD = MAGIC[1][0]
+"""How the container of .xls, and of encrypted workbooks, begins."""
 STREAM_FROM = 1 << 30
 """Bytes of a sheet's XML from which it is streamed: calamine takes about as much memory."""
 STREAM_SAMPLE_FROM = 20 << 20
@@ -36,8 +38,6 @@ HELD_CELLS = 2_000_000
 """Cells that are held as values, some 60 bytes each, between the decision on types and the table."""
 MIN_DENSITY = 1 / 100
 """calamine holds the whole rectangle of a sheet, some 30 bytes a cell: a large one must not be nearly empty."""
-
-
 LOOKED_AT = 8
 """Sheets among which one that looks like a table is preferred to a first one that does not."""
 COVER_ROWS = 20
@@ -97,7 +97,7 @@ def scan_workbook(path: Path, options: Options) -> Scan:
     if not survey.rows:
         raise no_rows(path, f", sheet {sheet.name!r},")
     columns = _columns(header, survey)
-    seen = facts.get(sheet.name, SheetFacts())
+    seen = facts.get(sheet.name) or SheetFacts(errors=_errors(path, sheet.name))
     partly = isinstance(sheet, StreamedSheet) and survey.rows == options.limit
     return Scan(
         path=path,
@@ -114,6 +114,11 @@ def scan_workbook(path: Path, options: Options) -> Scan:
     )
 
 
+def _errors(path: Path, sheet: str) -> int:
+    """Count the error cells of a sheet of which `sheet_facts` knows nothing; of .xls and .xlsb none is told."""
+    return ods_errors(path).get(sheet, 0) if path.suffix.lower() == ".ods" else 0
+
+
 def _empty_cells(seen: SheetFacts) -> Iterator[str]:
     if seen.errors:
         yield f"cells with an Excel error, read as null: {seen.errors}"
@@ -122,15 +127,27 @@ def _empty_cells(seen: SheetFacts) -> Iterator[str]:
 
 
 def _refuse_impostor(path: Path) -> None:
+    """Raise ReadError where a file is of another kind than its suffix says; a damaged one may pass."""
     with path.open("rb") as stream:
         head = stream.read(1 << 10)
-    if head.startswith((b"PK", MAGIC[1][0])):  # a ZIP, or the container of old and of encrypted workbooks
+    suffix = path.suffix.lower()
+    found = kind_of_workbook(path) if head.startswith(b"PK") else _kind_of_old(path) if head.startswith(OLD) else None
+    if found not in (None, suffix) and {found, suffix} != set(MODERN):
+        hint = f"name it {path.stem}{found}."
+        raise ReadError(f"{path.name} is a workbook of the kind {found}, not {suffix}.", hint=hint)
+    if head.startswith((b"PK", OLD)):
         return
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    kinds = [what for magic, what, _ in MAGIC if head.startswith(magic)]
-    kinds += [what for mark, what in MARKUP if start.startswith(mark)]
-    what = kinds[0] if kinds else "something else"
-    raise ReadError(f"{path.name} is {what}, not an Excel workbook.", hint="if it is text, name it .csv.")
+    kinds = [(what, hint) for magic, what, hint in MAGIC if head.startswith(magic)]
+    kinds += [(what, SAVE_AS_XLSX) for mark, what in MARKUP if start.startswith(mark)]
+    what, hint = next(iter(kinds), ("something else", "if it is text, name it .csv."))
+    raise ReadError(f"{path.name} is {what}, not an Excel workbook.", hint=hint)
+
+
+def _kind_of_old(path: Path) -> str | None:
+    """Say .xls where the container names a stream as old workbooks do; encrypted new ones stand in it too."""
+    data = path.read_bytes()
+    return ".xls" if any(name.encode("utf-16-le") in data for name in ("Workbook", "Book\0")) else None
 
 
 def _choose(

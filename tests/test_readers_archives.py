@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.cli import main
 from workbench.readers import archives, find_sources, read_sources
 
 CSV = "Concepto,n\nTaxi,1\nHotel,2\n"
@@ -166,3 +167,19 @@ def test_an_archive_without_a_table_says_what_it_holds(tmp_path):
     found = found_in(tmp_path, pack(("a.pdf", "x"), ("b.docx", "x")))
     assert "holds no file that can be read" in next(iter(reasons(found).values()))
     assert "empty" in str(found_in(tmp_path, pack()).faults[0].hint)
+
+
+def test_a_member_that_is_named_like_a_file_in_a_folder_is_answered_with_the_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("enero/b.csv", CSV)
+    (fault,) = find_sources([str(tmp_path / "a.zip" / "enero" / "b.csv")]).faults
+    assert "a.zip is no folder; an archive is read as a whole: name it" in fault.hint
+
+
+def test_names_that_would_steer_a_terminal_are_shown_on_a_line(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("b\n\x1b[31m.csv", "c\x1b[2J.csv", "d\x1b[0m.xlsx"):
+            archive.writestr(name, CSV)
+    assert main(["inspect", str(tmp_path / "a.zip")]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "a.zip/b \ufffd[31m.csv = a.zip/c\ufffd[2J.csv" in shown

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from workbench.errors import few
+from workbench.errors import few, visible
 from workbench.values import amount_text
 
 STAGE_WORDS = {
@@ -103,12 +103,16 @@ def _cell(value: object) -> str:
     if value is None or value is pd.NA or value != value:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(str(part) for part in value)
+        return ", ".join(_line(part) for part in value)
     if isinstance(value, float):
         return amount_text(value) if abs(value) < 1e15 else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "".join(each if each.isprintable() else "\ufffd" for each in " ".join(str(value).split()))
+    return _line(value)
+
+
+def _line(value: object) -> str:
+    return visible(" ".join(str(value).split()))
 
 
 def _share_room(wanted: list[int], room: int) -> list[int]:
@@ -148,7 +152,7 @@ def _files(files: dict[str, Any]) -> list[str]:
     told += [f"{len(files['excluded']):,} excluded"] if files.get("excluded") else []
     lines = (
         _pairs([("files".ljust(len("distinct items")), ", ".join(told))])
-        if len(told) > 1 or files.get("read", 0) > 1
+        if len(told) > 1 or files.get("read", 0) + files.get("kept", 0) > 1
         else []
     )
     failures = [f"{each['name']} failed: {each['reason']}" for each in files.get("failures", [])[:FILES_SHOWN]]
@@ -331,7 +335,7 @@ def _changed_items(title: str, items: list[dict[str, Any]]) -> list[str]:
 
 def _wrapped(sentence: str) -> str:
     width = min(max(shutil.get_terminal_size((100, 24)).columns, 60), 110)
-    return textwrap.fill(sentence, width, initial_indent="  · ", subsequent_indent="    ")
+    return textwrap.fill(visible(sentence), width, initial_indent="  · ", subsequent_indent="    ")
 
 
 def search(found: dict[str, Any]) -> str:

@@ -44,6 +44,15 @@ def plain_text(name: str) -> str:
     return _STRAY_BYTES.sub(lambda found: found[0].encode(errors="surrogateescape").decode("cp1252", "replace"), name)
 
 
+def visible(text: str) -> str:
+    r"""Give text without what would steer a terminal; line breaks stay.
+
+    >>> visible("ventas\x1b[31m.csv")
+    'ventas�[31m.csv'
+    """
+    return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
+
+
 class WorkbenchError(Exception):
     """What went wrong and where, with a hint on what to do about it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from workbench import __version__
 from workbench.cli import doors, files, loop, records, upkeep
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, visible
 from workbench.settings import load_quickly
 
 EPILOG = """\
@@ -49,7 +49,7 @@ def _print_error(error: WorkbenchError, log_format: str) -> None:
         record = {"event": "error", "kind": type(error).__name__, "message": error.message, "hint": error.hint}
         print(json.dumps(record, ensure_ascii=False), file=sys.stderr)
     else:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import console
-from workbench.errors import few
+from workbench.errors import few, visible
 
 DETAILED = 3
 """Up to so many files are shown column by column."""
@@ -19,6 +19,7 @@ SHOWN = 40
 
 def layout(found: dict[str, Any], rows: int | None) -> str:
     """Lay out a `SchemaReport` as plain data; `rows` is how many of each file were looked at, null = all."""
+    found = _on_lines(found)
     readable = [file for file in found["files"] if not file["fault"]]
     faults = [file["fault"] for file in found["files"] if file["fault"]]
     parts = [console.schema({"files": readable})] if len(readable) <= DETAILED else [_files(readable)]
@@ -31,6 +32,15 @@ def layout(found: dict[str, Any], rows: int | None) -> str:
     if rows and any(file["rows_looked_at"] for file in readable):
         parts.append(f"types, nulls, distinct values and samples: of the first {rows:,} rows (--full looks at all)")
     return "\n\n".join(part for part in parts if part)
+
+
+def _on_lines(found: Any) -> Any:
+    """Give plain data in which no name breaks a line or steers the terminal."""
+    if isinstance(found, dict):
+        return {_on_lines(key): _on_lines(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_on_lines(value) for value in found]
+    return visible(" ".join(found.split())) if isinstance(found, str) else found
 
 
 def _sums(found: dict[str, Any]) -> str:

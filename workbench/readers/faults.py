@@ -118,6 +118,10 @@ def checked_path(path: str | Path, suffixes: Iterable[str]) -> Path:
 
 def missing(path: Path) -> ReadError:
     """Word the refusal of a file that is not there, with the nearest name."""
+    archive = next((each for each in path.parents if each.is_file()), None)
+    if archive:
+        hint = f"{archive} is no folder; an archive is read as a whole: name it, and leave out what you do not want."
+        return ReadError(f"there is no file {path}.", hint=hint)
     if not path.parent.is_dir():
         return ReadError(f"there is no file {path}.", hint=f"there is no folder {path.parent} either.")
     return ReadError(f"there is no file {path}.", hint=f"in {path.parent}: {nearest(path.name, _shown(path.parent))}")

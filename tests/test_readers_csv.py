@@ -310,6 +310,35 @@ def test_rows_of_unequal_length_are_kept_and_counted(tmp_path):
     assert inspect_files(path).files[0].ragged_rows == 2
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "~"])
+def test_a_delimiter_within_a_text_that_moves_the_row_into_an_empty_last_column_is_told_with_its_line(
+    tmp_path, delimiter
+):
+    rows = [["1", "Tubo", " azul", "5.00", ""], *([str(n), "Cople", "6.00", ""] for n in range(2, 12))]
+    lines = [delimiter.join(row) for row in [["id", "desc", "amt", "nota"], [], *rows]]
+    path = write(tmp_path, "\n".join(lines))
+    table = read(path)
+    assert (table.columns.tolist(), table.iloc[0, 3]) == (["id", "desc", "amt", "nota"], 5.0)
+    described = inspect_files(path).files[0]
+    assert (described.ragged_rows, described.notes) == (1, ["rows shorter or longer than the header: 1 (line 3)"])
+
+
+def test_delimiters_at_the_end_are_no_fault_where_most_rows_have_them(tmp_path):
+    rows = ["1,x,", "2,y", '"3",z,', "4,w,", "5,v,,,"]
+    described = inspect_files(write(tmp_path, "\n".join(["a,b", *rows]))).files[0]
+    assert described.notes == ["rows shorter or longer than the header: 1 (line 6)"]
+    described = inspect_files(write(tmp_path, "\n".join(["a,b", *rows[:4]]))).files[0]
+    assert (described.ragged_rows, described.notes) == (0, [])
+
+
+def test_the_lines_of_rows_of_unequal_length_are_those_where_they_begin(tmp_path):
+    rows = ['"uno\r\n\r\ndos",1', "1", "", *["x,2"] * 70_000, "1,2,3", '"a\nb",2,3', "4"]
+    described = inspect_files(write(tmp_path, "\r\n".join(["a,b", *rows]))).files[0]
+    assert described.notes == [
+        "rows shorter or longer than the header: 4 (line 5, 70007, 70008 and 1 more)",
+    ]
+
+
 def test_ragged_rows_late_in_a_long_file_change_nothing_before_them(tmp_path):
     path = write(tmp_path, "a,b\n" + "1,x\n" * 30_000 + "2,y,z\n" + "3\n")
     table = read(path)

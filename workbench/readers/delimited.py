@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.stray_quotes import Shape, find_strays, plain_line
+from workbench.readers.unequal_rows import UnequalRows, line_of
 
 BLOCK = 1 << 20
 """Bytes that are parsed together: small enough to stay near the processor."""
@@ -102,8 +103,12 @@ class _Survey:
     """The first pass: evidence per column, and the rows that do not fit."""
 
     rows: int = 0
-    ragged: int = 0
+    unequal: UnequalRows = field(default_factory=UnequalRows)
     columns: list[Evidence] = field(default_factory=list)
+
+    @property
+    def ragged(self) -> int:
+        return self.unequal.count(self.rows)
 
     def see(self, table: pa.Table) -> None:
         self.columns += [Evidence() for _ in range(table.num_columns - len(self.columns))]
@@ -128,7 +133,6 @@ def scan_csv(path: Path, options: Options) -> Scan:
     if not survey.rows:
         raise no_rows(path)
     columns = _columns(layout, survey)
-    ragged = (f"rows shorter or longer than the header: {survey.ragged}",) if survey.ragged else ()
     return Scan(
         path=path,
         format="csv",
@@ -140,7 +144,7 @@ def scan_csv(path: Path, options: Options) -> Scan:
         header_row=layout.header_row,
         ragged_rows=survey.ragged,
         nul_bytes=file.nul_bytes,
-        notes=(*file.notes, *layout.notes, *ragged),
+        notes=(*file.notes, *layout.notes, *survey.unequal.notes(survey.rows)),
     )
 
 
@@ -200,9 +204,9 @@ def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
         except pa.ArrowInvalid:
             pass
     survey = _Survey()
-    for table in _patient(file, layout, len(layout.header), survey):
+    for table in _patient(file, layout, len(layout.header), survey.unequal):
         survey.see(table)
-    return survey, lambda width: _patient(file, layout, width, _Survey())
+    return survey, lambda width: _patient(file, layout, width, UnequalRows())
 
 
 def _survey_fast(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
@@ -251,36 +255,39 @@ def _without_blank_rows(table: pa.Table) -> pa.Table:
     return table.filter(reduce(pc.or_, holds))
 
 
-def _patient(file: TextFile, layout: Layout, width: int, survey: _Survey) -> Iterator[pa.Table]:
-    """Read rows of any length; counts in `survey` those that are shorter or longer than the header."""
-    named = _trimmed(layout.header)
-    for block in _row_blocks(file, layout):
-        for place, row in enumerate(block):
-            if len(row) != len(layout.header):
-                block[place] = row = row[: max(_trimmed(row), min(len(row), len(layout.header)))]
-                survey.ragged += not named <= len(row) <= len(layout.header)
-                width = max(width, len(row))
+def _patient(file: TextFile, layout: Layout, width: int, unequal: UnequalRows) -> Iterator[pa.Table]:
+    """Read rows of any length; those that have not that of the header go to `unequal`."""
+    wide, named = len(layout.header), _trimmed(layout.header)
+    for line, block in _row_blocks(file, layout):
+        rows = [row for row in block if "".join(row).strip(BLANKS)]
+        for place, row in enumerate(rows):
+            if len(row) != wide:
+                rows[place] = kept = row[: max(_trimmed(row), min(len(row), wide))]
+                width = max(width, len(kept))
+                if len(row) > wide or len(row) < named:
+                    unequal.add(len(row) if len(kept) == wide else 0, partial(line_of, row, block, line))
         if width > MOST_COLUMNS:
             raise too_wide(file.path, MOST_COLUMNS)
-        cells = islice(zip_longest(*block, [""] * width, fillvalue=""), width)
+        cells = islice(zip_longest(*rows, [""] * width, fillvalue=""), width)
         arrays = [pa.array([cell or None for cell in column[:-1]], pa.large_string()) for column in cells]
-        yield pa.Table.from_arrays(arrays, names=[str(position) for position in range(width)])
+        if rows:
+            yield pa.Table.from_arrays(arrays, names=[str(position) for position in range(width)])
 
 
 def _trimmed(row: Sequence[str]) -> int:
     return max((position for position, cell in enumerate(row, start=1) if cell.strip()), default=0)
 
 
-def _row_blocks(file: TextFile, layout: Layout) -> Iterator[list[list[str]]]:
-    """Give the rows that hold something; raises _OpenQuote at the end of a file that ends inside quotes."""
+def _row_blocks(file: TextFile, layout: Layout) -> Iterator[tuple[int, list[list[str]]]]:
+    """Give the rows with the line where their block begins; raises _OpenQuote at the end of a file inside quotes."""
     with _lines(file, layout) as stream:
         reader = layout.dialect.reader(chain(_repaired(stream, layout), [_END]))
+        line = layout.data_line + 1
         while block := list(islice(reader, TARGET_ROWS)):
             if block[-1] and _END in block[-1][-1]:
                 _refuse_open_quote(block.pop(), layout.data_line + reader.line_num)
-            kept = [row for row in block if "".join(row).strip(BLANKS)]
-            if kept:
-                yield kept
+            yield line, block
+            line = layout.data_line + reader.line_num + 1
 
 
 def _repaired(lines: Iterable[str], layout: Layout) -> Iterable[str]:

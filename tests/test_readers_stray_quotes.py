@@ -1,8 +1,12 @@
 """Stray quotes of a CSV file swallow no rows, and legal cells of several lines stay what they are."""
 
+import csv
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbench.readers import inspect_files, read
 
@@ -18,8 +22,8 @@ def write(folder: Path, changed: dict[int, str], header: str = "Concepto,Importe
     return path
 
 
-def notes(path: Path) -> list[str]:
-    return inspect_files(path).files[0].notes
+def notes(path: Path, **options: str) -> list[str]:
+    return inspect_files(path, **options).files[0].notes
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -96,3 +100,78 @@ def test_text_about_quotes_in_a_cell_of_two_lines_is_no_row(tmp_path):
     path = write(tmp_path, {100: '"Calle 5, Centro\nCol "Roma" CDMX",5'})
     assert len(read(path)) == 1000
     assert notes(path) == []
+
+
+AMOUNTS = [  # a row with a code, a text and a value that is no plain number; its delimiter
+    ("F{n:03},{text},2024-02-{day:02}", ","),
+    ("F{n:03},{text},${n}.00", ","),
+    ("F{n:03};{text};1.{n:03},50 €", ";"),
+    ("F{n:03};{text};{n},5", ";"),
+    ("F{n:03}\t{text}\t1,{n:03}.00", "\t"),
+    ("F{n:03}|{text}|{day:02}/ene/2024", "|"),
+]
+
+
+def numbered(row: str, texts: dict[int, str], rows: int = 40) -> list[str]:
+    return [row.format(n=n, day=n % 28 + 1, text=texts.get(n, f"Cople {n}")) for n in range(rows)]
+
+
+@pytest.mark.parametrize(("row", "delimiter"), AMOUNTS)
+def test_amounts_and_dates_tell_swallowed_rows_as_numbers_do(tmp_path, row, delimiter):
+    path = tmp_path / "ventas.csv"
+    lines = numbered(row, {3: '"Tubo de 1/2', 6: 'Rin 16"'})
+    path.write_text("\n".join([delimiter.join(["folio", "desc", "valor"]), *lines]))
+    table = read(path)
+    assert (len(table), table["desc"][3], table["desc"][6]) == (40, '"Tubo de 1/2', 'Rin 16"')
+    assert notes(path) == ["stray quotes were read as plain characters: line 5, 8"]
+
+
+@pytest.mark.parametrize("row", ["F{n:03},{text},pza", "{text},rojo", "rojo,{text}", "a,b,c,{text},d"])
+def test_rows_between_a_pair_of_quotes_in_a_table_of_texts_are_noted(tmp_path, row):
+    path = tmp_path / "ventas.csv"
+    lines = numbered(row, {3: '"Tubo de media', 6: 'Codo grande"'})
+    path.write_text("\n".join([",".join("abcdef"[: row.count(",") + 1]), *lines]))
+    assert len(read(path)) == 37
+    assert notes(path) == ["quoted cells may hold rows of the table (is a quote missing or too many?): line 5"]
+
+
+PROSE = [
+    "Calle 5, Col. Centro\nCDMX, México",
+    "Tubo, codo, tee\nCinta, cople, rin",
+    "Cable 2,5 y 3,5\nRollo de cien",
+    "Primera línea\nsegunda\ntercera",
+]
+
+
+@pytest.mark.parametrize("cell", PROSE)
+@pytest.mark.parametrize("row", ['x,"{}",y', '"{}",x', 'x,"{}"', '"{}",x,y', 'x,"{}",$5.00', 'x,"{}",5'])
+def test_ordinary_descriptions_of_several_lines_are_not_noted(tmp_path, cell, row):
+    path = tmp_path / "ventas.csv"
+    lines = [row.format(text) for text in ("Taxi", cell, "Hotel", cell, "Luz")]
+    path.write_text("\n".join([",".join("abcdef"[: row.count(",") + 1]), *lines]))
+    assert len(read(path)) == 5
+    assert notes(path) == []
+
+
+PIECES = st.lists(
+    st.sampled_from(["Tubo", " ", '"', '""', ",", ";", "\n", "\r\n", 'Rin 16"', "5.00", "$5.00", "\nF1,Taxi,$5.00\n"]),
+    max_size=8,
+)
+VALUES = st.sampled_from(["$5.00", "1,234.50", "2024-01-05", "007", "5.25", "pza", ""])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.tuples(PIECES.map("".join), VALUES), min_size=1, max_size=8),
+    st.sampled_from(list(",;\t|")),
+    st.booleans(),
+)
+def test_whatever_a_legal_file_holds_is_read_as_it_stands(tmp_path_factory, rows, delimiter, everywhere):
+    path = tmp_path_factory.mktemp("csv") / "ventas.csv"
+    written = [["folio", "desc", "valor"], ["F0", 'de 1/2"', "x"], *([f"F{n}", *row] for n, row in enumerate(rows, 1))]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL if everywhere else 0).writerows(written)
+    table = read(path, delimiter=delimiter)
+    assert table.columns.tolist() == written[0]
+    assert [["" if pd.isna(cell) else cell for cell in row] for row in table.itertuples(index=False)] == written[1:]
+    assert not any("stray" in note for note in notes(path, delimiter=delimiter))

@@ -24,7 +24,7 @@ from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
-from workbench.readers.stray_quotes import Shape, find_strays, plain_line
+from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, plain_line, shape_of
 from workbench.readers.unequal_rows import UnequalRows, line_of
 
 BLOCK = 1 << 20
@@ -181,10 +181,11 @@ def _survey_either_way(file: TextFile, options: Options) -> _Surveyed:
 def _without_strays(file: TextFile, surveyed: _Surveyed) -> _Surveyed:
     """Read again with the quotes as plain characters that swallowed rows; only where cells have several lines."""
     layout, survey, tables = surveyed
-    if not file.quotes or not layout.dialect.quoted or file.lines <= layout.data_line + survey.rows:
+    if not (survey.rows and file.quotes and layout.dialect.quoted) or file.lines <= layout.data_line + survey.rows:
         return surveyed
-    numbers = [place for place, column in enumerate(survey.columns) if column.number and column.filled]
-    shape = Shape(_trimmed(layout.header), len(layout.header), tuple(numbers))
+    numbers = {place for place, column in enumerate(survey.columns) if column.number and column.filled}
+    sample = next(tables(len(survey.columns))).slice(0, SAMPLE_ROWS)
+    shape = shape_of(layout, _trimmed(layout.header), numbers, (values.to_pylist() for values in sample.columns))
     with _lines(file, layout) as lines:
         found = find_strays(lines, layout, shape, file.quotes)
     noted = (*layout.notes, *found.notes(layout.data_line))

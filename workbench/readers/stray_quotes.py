@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -21,6 +21,10 @@ TOLERATED = 1 / 100
 """The share of swallowed lines that may make no whole row."""
 _END = "\0"
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
+_AMOUNT = re.compile(r"[-+(]?\s?(?:[$€£]|[A-Z]{3}\b)?\s?[-+]?[0-9][0-9.,' ]*\s?(?:[$€£%]|\b[A-Z]{3})?[-)]?")
+_DATE = re.compile(r"[0-9]{1,4}[-/. ](?:[0-9]{1,2}|[A-Za-z]{3,10}\.?)[-/. ][0-9]{1,4}(?:[T ][0-9:.,]+Z?)?")
+SAMPLE_ROWS = 1_000
+"""So many show whether a column of texts holds amounts or dates, which tell rows from text as numbers do."""
 _INCHES = re.compile(r'[^\W\d_].*\b[0-9]+"')
 """`Rin 16"`: a quote that ends a cell without closing it."""
 _OPENED = re.compile(r'.*"\w', re.DOTALL)
@@ -30,18 +34,37 @@ _Line = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the rows of a file have: so many cells, and numbers in these columns."""
+    """What the rows of a file have: so many cells, and values of one kind in these columns."""
 
     least: int
     most: int
-    numbers: tuple[int, ...]
+    kinds: dict[int, re.Pattern[str]]
+    punctuation: re.Pattern[str]
+    """A delimiter as it stands in texts, but not in this file."""
+
+    def is_whole(self, row: Sequence[str]) -> bool:
+        """Say whether a row has all cells."""
+        return self.least <= len(row) <= self.most
 
     def fits(self, row: Sequence[str]) -> bool:
-        """Say whether a row has all cells, and numbers where the others have them."""
-        if not self.least <= len(row) <= self.most:
-            return False
-        cells = [row[place].strip() for place in self.numbers if place < len(row)]
-        return all(not cell or _NUMBER.fullmatch(cell) for cell in cells)
+        """Say whether a row has all cells, and values where the others have them."""
+        cells = [(kind, row[place].strip()) for place, kind in self.kinds.items() if place < len(row)]
+        return self.is_whole(row) and all(not cell or kind.fullmatch(cell) for kind, cell in cells)
+
+
+def shape_of(layout: Layout, named: int, numbers: Container[int], columns: Iterable[Sequence[str | None]]) -> Shape:
+    """Look at the beginnings of a file's columns; so many have a name, and these hold numbers to the end."""
+    kinds = {place: _NUMBER if place in numbers else _kind(values) for place, values in enumerate(columns)}
+    delimiter = re.escape(layout.dialect.delimiter)
+    spaced = any(cell.startswith(" ") for cell in layout.header[1:]) or layout.dialect.skip_blanks
+    text = "(?!)" if spaced else rf"{delimiter}\s|(?<=[0-9]){delimiter}(?=[0-9])"
+    known = {place: kind for place, kind in kinds.items() if kind}
+    return Shape(named, len(layout.header), known, re.compile(text))
+
+
+def _kind(values: Sequence[str | None]) -> re.Pattern[str] | None:
+    texts = [value.strip() for value in values if value]
+    return next((kind for kind in (_AMOUNT, _DATE) if texts and all(map(kind.fullmatch, texts))), None)
 
 
 @dataclass(slots=True)
@@ -115,17 +138,18 @@ def _judge(lines: Sequence[str], dialect: Dialect, shape: Shape, quotes: int) ->
     """Say whether a record of several lines has swallowed rows: swallowed, doubtful or legal."""
     last = next(cell for cell in lines[-1].rstrip("\r\n").split(dialect.delimiter) if '"' in cell)
     rows = [_alone(line, dialect) for line in lines if line.strip()]
-    misfits = sum(not shape.fits(row) for row in rows[:-1])
-    misfits += not shape.fits(rows[-1]) and _closed(lines[-1], dialect)
-    are_rows = misfits <= TOLERATED * len(rows) and shape.most > 1
-    legal = _reads_strictly(lines, dialect)
-    told_by_numbers = are_rows and bool(shape.numbers)
-    if legal:
+    rows = rows if _closed(lines[-1], dialect) or shape.fits(rows[-1]) else rows[:-1]
+    tolerated = len(rows) * TOLERATED if shape.most > 1 else -1
+    are_whole = sum(not shape.is_whole(row) for row in rows) <= tolerated
+    misfits = sum(not shape.fits(row) for row in rows)
+    told = misfits <= tolerated and bool(shape.kinds)
+    if _reads_strictly(lines, dialect):
         alone = quotes == 2 and bool(_OPENED.match(lines[0]) and _INCHES.fullmatch(last.strip()))
-        swallowed = told_by_numbers and alone
+        swallowed = told and alone
     else:
-        swallowed = told_by_numbers or (are_rows and last.startswith('"'))
-    doubtful = told_by_numbers or len(lines) > MANY_LINES
+        swallowed = told or (misfits <= tolerated and last.startswith('"'))
+    likely = are_whole and 2 * misfits <= len(rows) and not any(map(shape.punctuation.search, lines))
+    doubtful = told or likely or len(lines) > MANY_LINES
     return "swallowed" if swallowed else "doubtful" if doubtful else "legal"
 
 

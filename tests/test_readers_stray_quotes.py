@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.readers import inspect_files, read
+from workbench.readers.encodings import BLOCK, open_text
+from workbench.readers.quotes import are_legal
 
 LINES = [f"linea {n},{n}" for n in range(1000)]
 
@@ -96,10 +98,76 @@ def test_a_legal_cell_of_very_many_lines_is_noted(tmp_path):
     assert len(notes(path)) == 1
 
 
+LOSSY = "quotes inside a quoted cell are not doubled: some may be lost or moved: line {}"
+
+
 def test_text_about_quotes_in_a_cell_of_two_lines_is_no_row(tmp_path):
     path = write(tmp_path, {100: '"Calle 5, Centro\nCol "Roma" CDMX",5'})
     assert len(read(path)) == 1000
+    assert notes(path) == [LOSSY.format(102)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('"LA ESPERANZA" SA DE CV', '"LA ESPERANZA" SA DE CV'),
+        ('"Tubo "PVC" 1/2"', 'Tubo "PVC" 1/2'),
+        ('"Tubo "PVC""', 'Tubo "PVC"'),
+        ('"Codo, "PVC" 1/2"', 'Codo, "PVC" 1/2'),
+        ('"Tubo 3" y ""PVC"""', 'Tubo 3" y "PVC"'),
+        (r'"Tubo \"PVC\" azul"', 'Tubo "PVC" azul'),
+        (r'"Codo \"3/4\", y C:\\x"', 'Codo "3/4", y C:\\x'),
+        ('"EL PATO", S.A.', '"EL PATO", S.A.'),
+    ],
+)
+def test_quotes_that_are_not_doubled_stay_and_are_noted(tmp_path, cell, text, encoding, end):
+    path = tmp_path / "ventas.csv"
+    delimiter = ";" if cell.startswith('"EL') else ","
+    rows = [["id", "desc", "amt"], ["1", "Peña", "5.00"], ["2", cell, "6.00"], ["3", '"Tee, 3"', "7.00"]]
+    path.write_bytes(end.join(map(delimiter.join, rows)).encode(encoding))
+    table = read(path)
+    assert table["desc"].tolist() == ["Peña", text, "Tee, 3"]
+    assert table["amt"].tolist() == [5.0, 6.0, 7.0]
+    assert notes(path) == ["stray quotes were read as plain characters: line 3"]
+
+
+def test_quotes_that_are_not_doubled_are_noted_where_the_row_does_not_fit(tmp_path):
+    path = write(tmp_path, {100: '"Codo, "x", y",5', 200: '"Tubo" roto,6', 300: '"5" pulgadas'})
+    assert len(read(path)) == 1000
+    assert notes(path) == [
+        "stray quotes were read as plain characters: line 202",
+        LOSSY.format("102, 302"),
+        "rows shorter or longer than the header: 2 (line 102, 302)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('"Tubo" ', "Tubo "),
+        ('Tubo "PVC" azul', 'Tubo "PVC" azul'),
+        ('"a""b"', 'a"b'),
+        ('"""a"""', '"a"'),
+        ('"a; ""b""; c"', 'a; "b"; c'),
+        (r'"C:\temp\"', "C:\\temp\\"),
+    ],
+)
+def test_quotes_that_a_reader_of_csv_understands_are_not_noted(tmp_path, cell, text):
+    path = write(tmp_path, {100: f"{cell},5"})
+    assert read(path)["Concepto"][100] == text
     assert notes(path) == []
+
+
+@pytest.mark.parametrize("place", range(-3, 4))
+@pytest.mark.parametrize(("cell", "legal"), [('"a" b', False), ('"ab"x', False), ('"a""b"', True), ('a,"b"', True)])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_every_quote_is_looked_at_also_between_blocks(tmp_path, place, cell, legal, encoding):
+    path = tmp_path / "ventas.csv"
+    before = "".join(['"x"\n', "y" * (BLOCK + place - 5), "\n"])
+    path.write_text(f'{before}{cell}\n"z"')
+    assert are_legal(open_text(path, encoding).legal_quotes, ",") == legal
 
 
 AMOUNTS = [  # a row with a code, a text and a value that is no plain number; its delimiter
@@ -174,4 +242,5 @@ def test_whatever_a_legal_file_holds_is_read_as_it_stands(tmp_path_factory, rows
     table = read(path, delimiter=delimiter)
     assert table.columns.tolist() == written[0]
     assert [["" if pd.isna(cell) else cell for cell in row] for row in table.itertuples(index=False)] == written[1:]
-    assert not any("stray" in note for note in notes(path, delimiter=delimiter))
+    assert not any("quotes" in note for note in notes(path, delimiter=delimiter))
+    assert are_legal(open_text(path, None).legal_quotes, delimiter)

@@ -20,11 +20,12 @@ import pyarrow.csv as arrow_csv
 
 from workbench.errors import ReadError
 from workbench.readers.columns import ARROW_TYPES, MOST_COLUMNS, TARGET_ROWS, Column, Kind, distinct_names, make_table
-from workbench.readers.dialects import NO_DELIMITER, Layout, find_layout
+from workbench.readers.dialects import Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
-from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, plain_line, shape_of
+from workbench.readers.quotes import NO_DELIMITER, are_legal
+from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, mended_line, shape_of
 from workbench.readers.unequal_rows import UnequalRows, line_of
 
 BLOCK = 1 << 20
@@ -179,15 +180,17 @@ def _survey_either_way(file: TextFile, options: Options) -> _Surveyed:
 
 
 def _without_strays(file: TextFile, surveyed: _Surveyed) -> _Surveyed:
-    """Read again with the quotes as plain characters that swallowed rows; only where cells have several lines."""
+    """Read again with stray quotes as plain characters; only where cells have several lines or quotes are odd."""
     layout, survey, tables = surveyed
-    if not (survey.rows and file.quotes and layout.dialect.quoted) or file.lines <= layout.data_line + survey.rows:
+    if not (survey.rows and file.quotes and layout.dialect.quoted) or (
+        file.lines <= layout.data_line + survey.rows and are_legal(file.legal_quotes, layout.dialect.delimiter)
+    ):
         return surveyed
     numbers = {place for place, column in enumerate(survey.columns) if column.number and column.filled}
     sample = next(tables(len(survey.columns))).slice(0, SAMPLE_ROWS)
     shape = shape_of(layout, _trimmed(layout.header), numbers, (values.to_pylist() for values in sample.columns))
     with _lines(file, layout) as lines:
-        found = find_strays(lines, layout, shape, file.quotes)
+        found = find_strays(lines, layout, shape, file)
     noted = (*layout.notes, *found.notes(layout.data_line))
     layout = replace(layout, strays=frozenset(found.lines), notes=noted)
     return (layout, *_survey(file, layout)) if found.lines else (layout, survey, tables)
@@ -292,11 +295,11 @@ def _row_blocks(file: TextFile, layout: Layout) -> Iterator[tuple[int, list[list
 
 
 def _repaired(lines: Iterable[str], layout: Layout) -> Iterable[str]:
-    """Make the quotes of the stray lines mean nothing."""
+    """Mend the stray lines."""
     if not layout.strays:
         return lines
     numbered = enumerate(lines, start=1)
-    return (plain_line(line, layout.dialect) if number in layout.strays else line for number, line in numbered)
+    return (mended_line(line, layout.dialect) if number in layout.strays else line for number, line in numbered)
 
 
 def _refuse_open_quote(row: list[str], line: int) -> None:

@@ -14,12 +14,10 @@ from workbench.readers.columns import MOST_COLUMNS
 from workbench.readers.encodings import TextFile
 from workbench.readers.faults import too_wide
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_word
+from workbench.readers.quotes import DELIMITERS, NO_DELIMITER
 
-DELIMITERS = (",", ";", "\t", "|", "~")
 UNQUOTED = "~"
 """The SAT's bulk download puts no quotes around anything: those in it are part of names."""
-NO_DELIMITER = "\x1f"
-"""Stands in where a file has one column: a character that no text has."""
 SAMPLE_CHARACTERS = 1 << 18
 LONG_SAMPLE_CHARACTERS = 1 << 23
 FEW_LINES = 20

@@ -14,19 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from workbench.errors import ReadError, nearest
+from workbench.readers.quotes import EVERY, NEWLINE, RETURN, look_at_quotes
 
 BLOCK = 1 << 20
 AT_ONCE = 4
 """Blocks that are checked side by side."""
 COMMON = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "cp850", "mac-roman")
 STRAY = "workbench-stray-bytes"
-QUOTE, NEWLINE, RETURN = b'"\n\r'
 DOS_END = "\x1a"
 
 _MARKS = (
@@ -67,6 +67,8 @@ class TextFile:
     nul_bytes: int = 0
     quotes: int = 0
     lines: int = 0
+    legal_quotes: int = EVERY
+    """With which delimiters every quote opens, closes or doubles, as bits."""
     notes: tuple[str, ...] = ()
     ends_with_mark: bool = False
     """Whether it ends with Ctrl-Z, as files of DOS do."""
@@ -74,7 +76,8 @@ class TextFile:
     @property
     def is_plain(self) -> bool:
         """Say whether it is UTF-8 without a mark, faults and NUL bytes, and every quote can have its twin."""
-        return self == TextFile(self.path, "utf-8", quotes=self.quotes, lines=self.lines) and self.quotes % 2 == 0
+        facts = (self.quotes, self.lines, self.legal_quotes)
+        return self == TextFile(self.path, "utf-8", "strict", 0, *facts) and self.quotes % 2 == 0
 
     def texts(self, size: int = BLOCK) -> Iterator[str]:
         """Give the text in blocks, without NUL characters and with its own line ends."""
@@ -165,10 +168,18 @@ def _strict(path: Path, encoding: str) -> TextFile:
 def _measured(file: TextFile) -> TextFile:
     """Go through the whole file: fails where it cannot be decoded, and counts NUL characters, quotes and lines."""
     plain = file.encoding in ("utf-8", "utf-8-sig") and file.errors == "strict"
-    counts = _counted_bytes(file.path) if plain else _counted_characters(file)
+    counts = _Counts()
+    for block, found in _checked_bytes(file) if plain else _checked_characters(file):
+        counts.add(block, found)
+    counts.see_seam(b"\n\n")
+    lines = counts.lines + (counts.tail[-1:] not in b"\r\n")
     notes = (*file.notes, f"NUL characters removed: {counts.nuls}") if counts.nuls else file.notes
-    facts = (counts.nuls, counts.quotes, counts.lines)
-    return TextFile(file.path, file.encoding, file.errors, *facts, notes, counts.last == DOS_END)
+    facts = (counts.nuls, counts.quotes, lines, counts.legal)
+    return TextFile(file.path, file.encoding, file.errors, *facts, notes, counts.tail.endswith(DOS_END.encode()))
+
+
+_Found: TypeAlias = tuple[int, int, int, int]
+"""NUL characters, quotes, lines, and the delimiters with which the quotes are legal."""
 
 
 @dataclass(slots=True)
@@ -176,36 +187,36 @@ class _Counts:
     nuls: int = 0
     quotes: int = 0
     lines: int = 0
-    last: str = "\n"
-    """The last character, if it is ASCII."""
+    legal: int = EVERY
+    tail: bytes = b"\n\n"
+    """The last two bytes."""
 
-    def end(self) -> _Counts:
-        self.lines += self.last not in "\r\n"
-        return self
+    def add(self, block: memoryview | bytes, found: _Found) -> None:
+        self.nuls, self.quotes, self.lines = self.nuls + found[0], self.quotes + found[1], self.lines + found[2]
+        self.legal &= found[3]
+        self.see_seam(bytes(block[:2]))
+        self.tail = (self.tail + bytes(block[-2:]))[-2:]
 
-    def add(self, nuls: int, quotes: int, lines: int) -> None:
-        self.nuls, self.quotes, self.lines = self.nuls + nuls, self.quotes + quotes, self.lines + lines
+    def see_seam(self, head: bytes) -> None:
+        """Look at the quotes next to the end of a block."""
+        self.legal &= look_at_quotes(np.frombuffer(self.tail + head, np.uint8))[1]
 
 
-def _counted_characters(file: TextFile) -> _Counts:
-    counts = _Counts()
+def _checked_characters(file: TextFile) -> Iterator[tuple[bytes, _Found]]:
+    """Count in what a file is as UTF-8."""
     with file.path.open(encoding=file.encoding, errors=file.errors, newline="") as stream:
-        while block := stream.read(BLOCK):
-            counts.last = block[-1]
-            counts.add(block.count("\0"), block.count('"'), block.count("\n") or block.count("\r"))
-    return counts.end()
+        while text := stream.read(BLOCK):
+            block = text.encode(errors="replace")
+            yield block, _count(block)
 
 
-def _counted_bytes(path: Path) -> _Counts:
+def _checked_bytes(file: TextFile) -> Iterator[tuple[memoryview, _Found]]:
     """Do the same for UTF-8, without making text of it, several blocks at a time."""
-    counts = _Counts()
-    with path.open("rb", buffering=0) as stream, ThreadPoolExecutor(AT_ONCE) as pool:
+    with file.path.open("rb", buffering=0) as stream, ThreadPoolExecutor(AT_ONCE) as pool:
+        stream.seek(len(codecs.BOM_UTF8) if file.encoding == "utf-8-sig" else 0)
         blocks = _whole_blocks(stream)
         while several := list(islice(blocks, AT_ONCE)):
-            counts.last = bytes(several[-1][-1:]).decode("ascii", "replace") or counts.last
-            for found in pool.map(_check_and_count, several):
-                counts.add(*found)
-    return counts.end()
+            yield from zip(several, pool.map(_check_and_count, several), strict=True)
 
 
 def _whole_blocks(stream: BinaryIO) -> Iterator[memoryview]:
@@ -217,11 +228,16 @@ def _whole_blocks(stream: BinaryIO) -> Iterator[memoryview]:
         held = block[whole:]
 
 
-def _check_and_count(block: memoryview) -> tuple[int, int, int]:
+def _check_and_count(block: memoryview) -> _Found:
     _check_utf8(block)
+    return _count(block)
+
+
+def _count(block: memoryview | bytes) -> _Found:
     data = np.frombuffer(block, np.uint8)
     lines = int(np.count_nonzero(data == NEWLINE)) or int(np.count_nonzero(data == RETURN))
-    return len(data) - int(np.count_nonzero(data)), int(np.count_nonzero(data == QUOTE)), lines
+    quotes, legal = look_at_quotes(data)
+    return len(data) - int(np.count_nonzero(data)), quotes, lines, legal
 
 
 def _whole_characters(block: bytes) -> int:

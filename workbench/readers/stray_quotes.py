@@ -14,6 +14,8 @@ from itertools import chain
 
 from workbench.errors import few
 from workbench.readers.dialects import Dialect, Layout
+from workbench.readers.encodings import TextFile
+from workbench.readers.quotes import are_legal, cut
 
 MANY_LINES = 100
 """A cell of more is told of, legal or not."""
@@ -69,43 +71,48 @@ def _kind(values: Sequence[str | None]) -> re.Pattern[str] | None:
 
 @dataclass(slots=True)
 class Strays:
-    """The lines whose quotes are plain characters, and those where cells begin that may be rows; both from 1."""
+    """By their first line, from 1: where quotes are plain characters, where a cell may hold rows or lose quotes."""
 
     lines: list[int] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
+    lossy: list[int] = field(default_factory=list)
 
     def notes(self, before: int) -> Iterator[str]:
         """Word them for people; `before` lines stand above the rows."""
         for text, lines in (
             ("stray quotes were read as plain characters", self.lines),
             ("quoted cells may hold rows of the table (is a quote missing or too many?)", self.doubtful),
+            ("quotes inside a quoted cell are not doubled: some may be lost or moved", self.lossy),
         ):
             if lines:
                 yield f"{text}: line {few([str(before + line) for line in sorted(set(lines))])}"
 
 
-def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, quotes: int) -> Strays:
-    """Judge every cell of several lines in a file with so many quotes."""
+def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, file: TextFile) -> Strays:
+    """Judge every cell of several lines in a file, and every line whose quotes are not legal."""
     found = Strays()
     records = _Records(lines, layout.dialect)
+    legal = are_legal(file.legal_quotes, layout.dialect.delimiter)
     for record in records:
+        number, line = record[0]
         if len(record) == 1:
+            verdict = "legal" if legal or _closed(line, layout.dialect) else _judge_line(line, layout.dialect, shape)
+        elif record[-1][1] == _END:  # never closes: only where a quote above was taken back
+            found.lines += [each for each, line in record[:-1] if found.lines and not _closed(line, layout.dialect)]
             continue
-        if record[-1][1] == _END:  # never closes: only where a quote above was taken back
-            found.lines += [number for number, line in record[:-1] if found.lines and not _closed(line, layout.dialect)]
-            continue
-        verdict = _judge([line for _, line in record], layout.dialect, shape, quotes)
+        else:
+            verdict = _judge([line for _, line in record], layout.dialect, shape, file.quotes)
         if verdict == "swallowed":
             found.lines += _strays_of(record, layout.dialect, records)
-        elif verdict == "doubtful":
-            found.doubtful.append(record[0][0])
+        elif verdict != "legal":
+            {"plain": found.lines, "doubtful": found.doubtful, "lossy": found.lossy}[verdict].append(number)
     return found
 
 
-def plain_line(line: str, dialect: Dialect) -> str:
-    """Write a line in which quotes mean nothing so that they mean nothing to a reader that knows them."""
+def mended_line(line: str, dialect: Dialect) -> str:
+    """Write a line whose quotes are not legal so that a reader which knows them cuts it as it is meant."""
     text = line.rstrip("\r\n")
-    cells = [cell.lstrip(" ") if dialect.skip_blanks else cell for cell in text.split(dialect.delimiter)]
+    cells, _ = cut(text, dialect.delimiter, dialect.skip_blanks)
     return dialect.delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells) + line[len(text) :]
 
 
@@ -134,23 +141,30 @@ class _Records:
                 yield line[1]
 
 
+def _judge_line(line: str, dialect: Dialect, shape: Shape) -> str:
+    """Say what becomes of a line whose quotes are not legal: plain, lossy, or legal if but blanks follow a quote."""
+    cells, is_odd = cut(line, dialect.delimiter, dialect.skip_blanks)
+    return ("plain" if shape.fits(cells) else "lossy") if is_odd else "legal"
+
+
 def _judge(lines: Sequence[str], dialect: Dialect, shape: Shape, quotes: int) -> str:
-    """Say whether a record of several lines has swallowed rows: swallowed, doubtful or legal."""
+    """Say whether a record of several lines has swallowed rows: swallowed, doubtful, or lossy and legal if not."""
     last = next(cell for cell in lines[-1].rstrip("\r\n").split(dialect.delimiter) if '"' in cell)
-    rows = [_alone(line, dialect) for line in lines if line.strip()]
+    rows = [cut(line, dialect.delimiter, dialect.skip_blanks)[0] for line in lines if line.strip()]
     rows = rows if _closed(lines[-1], dialect) or shape.fits(rows[-1]) else rows[:-1]
     tolerated = len(rows) * TOLERATED if shape.most > 1 else -1
     are_whole = sum(not shape.is_whole(row) for row in rows) <= tolerated
     misfits = sum(not shape.fits(row) for row in rows)
     told = misfits <= tolerated and bool(shape.kinds)
-    if _reads_strictly(lines, dialect):
+    legal = _reads_strictly(lines, dialect)
+    if legal:
         alone = quotes == 2 and bool(_OPENED.match(lines[0]) and _INCHES.fullmatch(last.strip()))
         swallowed = told and alone
     else:
         swallowed = told or (misfits <= tolerated and last.startswith('"'))
     likely = are_whole and 2 * misfits <= len(rows) and not any(map(shape.punctuation.search, lines))
     doubtful = told or likely or len(lines) > MANY_LINES
-    return "swallowed" if swallowed else "doubtful" if doubtful else "legal"
+    return "swallowed" if swallowed else "doubtful" if doubtful else "legal" if legal else "lossy"
 
 
 def _strays_of(record: Sequence[_Line], dialect: Dialect, records: _Records) -> list[int]:
@@ -160,12 +174,6 @@ def _strays_of(record: Sequence[_Line], dialect: Dialect, records: _Records) -> 
         return [first, last]
     records.read_again((last, text))
     return [first]
-
-
-def _alone(line: str, dialect: Dialect) -> list[str]:
-    """Cut a line as if it stood alone, with quotes where they open and close in it."""
-    quoted = _closed(line, dialect)
-    return next(Dialect(dialect.delimiter, quoted, dialect.skip_blanks).reader([line]), [])
 
 
 def _closed(line: str, dialect: Dialect) -> bool:

@@ -18,7 +18,7 @@ from workbench.refinery import Pipeline
 from workbench.values import coded, spelt_out
 
 ROW_COLUMNS = ("row_id", "source_file", "source_row", "item_id")
-PART_VERSION = 2
+PART_VERSION = 3
 """Goes up when parts that were prepared by earlier code may no longer be used."""
 
 

@@ -29,7 +29,7 @@ SAMPLE_ROWS = 1_000
 HEAD_BYTES = 1 << 19
 """Of a text file no more is read, unless its rows are longer; some thousand rows."""
 MOST_BYTES = HEAD_BYTES * 64
-_VERSION = 3
+_VERSION = 4
 """Goes up when the same file would be described otherwise, so that what was kept is made anew."""
 _BY_LINES = ("csv", "jsonl")
 

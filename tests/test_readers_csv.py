@@ -451,3 +451,8 @@ def test_every_table_can_be_written_to_parquet(tmp_path):
     assert pa.Table.from_pandas(table).num_rows == 2
     table.to_parquet(tmp_path / "x.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), table)
+
+
+def test_a_tab_wins_over_a_comma_that_cuts_as_well(tmp_path):
+    path = write(tmp_path, "id\tdesc, nota\n1\ta, b\n2\tc, d\n")
+    assert as_text(read(path)) == [["1", "a, b"], ["2", "c, d"]]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.errors import ReadError
 from workbench.readers import inspect_files, read
 from workbench.readers.encodings import BLOCK, open_text
 from workbench.readers.quotes import are_legal
@@ -244,3 +245,54 @@ def test_whatever_a_legal_file_holds_is_read_as_it_stands(tmp_path_factory, rows
     assert [["" if pd.isna(cell) else cell for cell in row] for row in table.itertuples(index=False)] == written[1:]
     assert not any("quotes" in note for note in notes(path, delimiter=delimiter))
     assert are_legal(open_text(path, None).legal_quotes, delimiter)
+
+
+ROWS = [f'{n},"Tubo, {n}",{n}.50' for n in range(1, 30)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("title", [[], ["Reporte de gastos", ""]])
+@pytest.mark.parametrize("header", ['id,"desc,amt', 'id,desc,"amt', '"id,desc,amt'])
+@pytest.mark.parametrize(
+    ("rows", "texts"),
+    [
+        (["1,Tubo,5.00", "2,Codo,6.00", "3,Tee,7.00"], ["Tubo", "Codo", "Tee"]),
+        (["1,Tubo,5.00", "2,Codo,6.00", '3,"Tee",7.00'], ["Tubo", "Codo", "Tee"]),
+        (["1,Tubo,5.00", '2,Rin 16",6.00', "3,Tee,7.00"], ["Tubo", 'Rin 16"', "Tee"]),
+        (["1,uno,x", '2,"dos, y",x', "3,tres,x"], ["uno", "dos, y", "tres"]),
+        (ROWS, [f"Tubo, {n}" for n in range(1, 30)]),
+    ],
+)
+def test_a_stray_quote_in_the_header_swallows_no_rows_and_is_noted(tmp_path, header, rows, texts, title, end):
+    path = tmp_path / "ventas.csv"
+    path.write_bytes(end.join([*title, header, *rows, ""]).encode())
+    table = read(path)
+    assert (table.columns.tolist(), table.iloc[:, 1].tolist()) == (header.split(","), texts)
+    (note, *others) = notes(path)
+    assert (f"line {len(title) + 1}" in note, "plain characters" in note, others) == (True, True, [])
+
+
+def test_an_odd_quote_below_a_stray_one_in_the_header_is_found(tmp_path):
+    path = tmp_path / "ventas.csv"
+    path.write_text('id,"desc,amt\n1,Tubo,5.00\n2,Codo,6.00\n3,"Tee,7.00\n')
+    assert read(path).iloc[:, 1].tolist() == ["Tubo", "Codo", '"Tee']
+    assert notes(path) == ["the quote in line 4 never closes: quotes were read as plain characters"]
+
+
+def test_a_header_with_a_quote_that_never_closes_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "ventas.csv"
+    path.write_text('Reporte\n\nid,"desc,amt\n1,Tubo\n2,Codo\n3,Tee,7.00,x\n')
+    with pytest.raises(ReadError, match="line 3: a quote opens and never closes"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "header", ['a,"Precio\nunitario",c', '"a, b\nc, d",x', 'Concepto,"Enero\n2024"', '"Clave\n","Monto, neto\nMXN"']
+)
+@pytest.mark.parametrize("rows", [["uno,dos,tres"] * 2, ["1,2,3", "4,5,6"]])
+def test_a_legal_header_of_several_lines_stays_as_it_is(tmp_path, header, rows):
+    path = tmp_path / "ventas.csv"
+    names = next(csv.reader(header.splitlines(keepends=True)))
+    path.write_text("\n".join([header, *(",".join(row.split(",")[: len(names)]) for row in rows)]))
+    assert read(path).columns.tolist() == [" ".join(name.split()) for name in names]
+    assert notes(path) == []

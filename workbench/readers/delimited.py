@@ -25,7 +25,7 @@ from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
 from workbench.readers.quotes import NO_DELIMITER, are_legal
-from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, mended_line, shape_of
+from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, shape_of
 from workbench.readers.unequal_rows import UnequalRows, line_of
 
 BLOCK = 1 << 20
@@ -159,7 +159,7 @@ def _survey_early(path: Path, options: Options) -> _Surveyed | None:
     file = TextFile(path, "utf-8")
     try:
         layout = find_layout(file, options.delimiter, options.header_row)
-        return None if layout.dialect.skip_blanks else (layout, *_survey_fast(file, layout))
+        return None if layout.dialect.skip_blanks or layout.quotes_above % 2 else (layout, *_survey_fast(file, layout))
     except (pa.ArrowInvalid, UnicodeDecodeError, ReadError):
         return None
 
@@ -168,7 +168,10 @@ def _survey_either_way(file: TextFile, options: Options) -> _Surveyed:
     """Read with quotes; where one is left open, read them as plain characters if the rows then fit."""
     layout = find_layout(file, options.delimiter, options.header_row)
     try:
-        return layout, *_survey(file, layout)
+        survey, tables = _survey(file, layout)
+        if survey.rows or layout.quotes_above % 2 == 0:
+            return layout, survey, tables
+        raise _OpenQuote(layout.data_line + 1 - len(layout.header[-1].splitlines()))
     except _OpenQuote as fault:
         line = fault.line
     plain = find_layout(file, options.delimiter, options.header_row, quoted=False)
@@ -202,7 +205,7 @@ def _lines(file: TextFile, layout: Layout) -> io.TextIOWrapper:
 
 def _survey(file: TextFile, layout: Layout) -> tuple[_Survey, Tables]:
     """Go through the rows with the fast parser, or where it gives up with the patient one."""
-    if file.quotes % 2 == 0 and not layout.dialect.skip_blanks and not layout.strays:
+    if (file.quotes - layout.quotes_above) % 2 == 0 and not layout.dialect.skip_blanks and not layout.strays:
         try:
             return _survey_fast(file, layout)
         except pa.ArrowInvalid:
@@ -299,7 +302,7 @@ def _repaired(lines: Iterable[str], layout: Layout) -> Iterable[str]:
     if not layout.strays:
         return lines
     numbered = enumerate(lines, start=1)
-    return (mended_line(line, layout.dialect) if number in layout.strays else line for number, line in numbered)
+    return (layout.dialect.mended(line) if number in layout.strays else line for number, line in numbered)
 
 
 def _refuse_open_quote(row: list[str], line: int) -> None:

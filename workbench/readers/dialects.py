@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from workbench.errors import ReadError
 from workbench.readers.columns import MOST_COLUMNS
 from workbench.readers.encodings import TextFile
 from workbench.readers.faults import too_wide
 from workbench.readers.headers import SAMPLE_ROWS, choose_header, is_word
-from workbench.readers.quotes import DELIMITERS, NO_DELIMITER
+from workbench.readers.quotes import DELIMITERS, NO_DELIMITER, cut
 
 UNQUOTED = "~"
 """The SAT's bulk download puts no quotes around anything: those in it are part of names."""
@@ -46,6 +47,24 @@ class Dialect:
             quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
         )
 
+    def is_legal(self, lines: Sequence[str]) -> bool:
+        """Say whether every quote in some lines opens or closes a cell or is doubled, and none is left open."""
+        blanks = self.skip_blanks
+        try:
+            deque(csv.reader(lines, delimiter=self.delimiter, skipinitialspace=blanks, strict=True), maxlen=0)
+        except csv.Error:
+            return False
+        return True
+
+    def cut(self, line: str) -> list[str]:
+        """Cut a line that stands alone, whatever its quotes."""
+        return cut(line, self.delimiter, self.skip_blanks)[0]
+
+    def mended(self, line: str) -> str:
+        """Write a line whose quotes are not legal so that a reader which knows them cuts it as it is meant."""
+        end = line[len(line.rstrip("\r\n")) :]
+        return self.delimiter.join('"' + cell.replace('"', '""') + '"' for cell in self.cut(line)) + end
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -58,6 +77,8 @@ class Layout:
     """First byte of the rows in the UTF-8 stream."""
     data_line: int
     """Number of lines before the rows."""
+    quotes_above: int = 0
+    """Quotes before the rows."""
     notes: tuple[str, ...] = ()
     strays: frozenset[int] = frozenset()
     """Lines of the rows, from 1, whose quotes are plain characters."""
@@ -81,13 +102,41 @@ def find_layout(file: TextFile, delimiter: str | None, header_row: int | None, q
     dialect = Dialect(character or NO_DELIMITER, quoted and character != UNQUOTED)
     dialect = dialect if character else _found(lines, whole, dialect)
     dialect = _with_blanks(lines, whole, dialect)
+    sample, row, doubts = _with_header(file.path, lines, whole, dialect, header_row)
+    stray = _stray_header(lines, whole, dialect, sample, row)
+    if stray is not None:
+        lines[stray] = dialect.mended(lines[stray])
+        sample, row, doubts = _with_header(file.path, lines, whole, dialect, header_row)
+        doubts = (*doubts, f"stray quotes were read as plain characters: line {stray + 1}")
+    above = "".join(list(io.StringIO(text, newline=""))[: sample.ends[row]])
+    places = (len(above.encode()), sample.ends[row], above.count('"'))
+    return Layout(dialect, row, tuple(sample.rows[row]), *places, doubts)
+
+
+def _with_header(
+    path: Path, lines: list[str], whole: bool, dialect: Dialect, header_row: int | None
+) -> tuple[_Sample, int, tuple[str, ...]]:
     sample = _sample(lines, whole, dialect, len(lines))
     if max(map(len, sample.rows), default=0) > MOST_COLUMNS:
-        raise too_wide(file.path, MOST_COLUMNS)
+        raise too_wide(path, MOST_COLUMNS)
     rows = _without_title(sample.rows) if header_row is None else sample.rows
-    row, doubts = choose_header(rows, header_row, file.path)
-    start = len("".join(list(io.StringIO(text, newline=""))[: sample.ends[row]]).encode())
-    return Layout(dialect, row, tuple(sample.rows[row]), start, sample.ends[row], doubts)
+    return sample, *choose_header(rows, header_row, path)
+
+
+def _stray_header(lines: list[str], whole: bool, dialect: Dialect, sample: _Sample, row: int) -> int | None:
+    """Give the place of a header line whose quote has swallowed rows; null where the header is legal.
+
+    Every line that it goes on in has as many cells, and either its quotes are not legal, or values stand in them.
+    """
+    first = sample.ends[row - 1] if row else 0
+    record = [line for line in lines[first : sample.ends[row]] if line.strip()]
+    if not dialect.quoted or len(record) < 2:
+        return None
+    names, *rows = map(dialect.cut, record if whole or row + 1 < len(sample.rows) else record[:-1])
+    if len(names) < 2 or not rows or any(len(cells) != len(names) for cells in rows):
+        return None
+    values = any(cell.strip() and not is_word(cell) for cells in rows for cell in cells)
+    return first if values or not dialect.is_legal(record) else None
 
 
 def _beginning(file: TextFile, size: int) -> tuple[str, bool]:

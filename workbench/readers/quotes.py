@@ -13,7 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-DELIMITERS = (",", ";", "\t", "|", "~")
+DELIMITERS = ("\t", ",", ";", "|", "~")
+"""The first wins where several cut as well: nobody types a tab into a text."""
 NO_DELIMITER = "\x1f"
 """Stands in where a file has one column: a character that no text has."""
 QUOTE, NEWLINE, RETURN = b'"\n\r'
@@ -31,7 +32,7 @@ def look_at_quotes(data: NDArray[np.uint8]) -> tuple[int, int]:
     """Count the quotes, and say with which delimiters all but one at the very beginning or end are legal, as bits.
 
     >>> [look_at_quotes(np.frombuffer(text, np.uint8)) for text in (b'1,"a;b",2', b'1,"a;b" c,2')]
-    [(2, 1), (2, 0)]
+    [(2, 2), (2, 0)]
     """
     places = np.flatnonzero(data == QUOTE)
     if not len(places):

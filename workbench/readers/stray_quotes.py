@@ -6,7 +6,6 @@ one cell then, whatever it holds. Where it is not, and every line would make a w
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -96,9 +95,9 @@ def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, file: TextFi
     for record in records:
         number, line = record[0]
         if len(record) == 1:
-            verdict = "legal" if legal or _closed(line, layout.dialect) else _judge_line(line, layout.dialect, shape)
+            verdict = "legal" if legal or layout.dialect.is_legal([line]) else _judge_line(line, layout.dialect, shape)
         elif record[-1][1] == _END:  # never closes: only where a quote above was taken back
-            found.lines += [each for each, line in record[:-1] if found.lines and not _closed(line, layout.dialect)]
+            found.lines += [each for each, line in record[:-1] if found.lines and not layout.dialect.is_legal([line])]
             continue
         else:
             verdict = _judge([line for _, line in record], layout.dialect, shape, file.quotes)
@@ -107,13 +106,6 @@ def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, file: TextFi
         elif verdict != "legal":
             {"plain": found.lines, "doubtful": found.doubtful, "lossy": found.lossy}[verdict].append(number)
     return found
-
-
-def mended_line(line: str, dialect: Dialect) -> str:
-    """Write a line whose quotes are not legal so that a reader which knows them cuts it as it is meant."""
-    text = line.rstrip("\r\n")
-    cells, _ = cut(text, dialect.delimiter, dialect.skip_blanks)
-    return dialect.delimiter.join('"' + cell.replace('"', '""') + '"' for cell in cells) + line[len(text) :]
 
 
 class _Records:
@@ -150,13 +142,13 @@ def _judge_line(line: str, dialect: Dialect, shape: Shape) -> str:
 def _judge(lines: Sequence[str], dialect: Dialect, shape: Shape, quotes: int) -> str:
     """Say whether a record of several lines has swallowed rows: swallowed, doubtful, or lossy and legal if not."""
     last = next(cell for cell in lines[-1].rstrip("\r\n").split(dialect.delimiter) if '"' in cell)
-    rows = [cut(line, dialect.delimiter, dialect.skip_blanks)[0] for line in lines if line.strip()]
-    rows = rows if _closed(lines[-1], dialect) or shape.fits(rows[-1]) else rows[:-1]
+    rows = [dialect.cut(line) for line in lines if line.strip()]
+    rows = rows if dialect.is_legal(lines[-1:]) or shape.fits(rows[-1]) else rows[:-1]
     tolerated = len(rows) * TOLERATED if shape.most > 1 else -1
     are_whole = sum(not shape.is_whole(row) for row in rows) <= tolerated
     misfits = sum(not shape.fits(row) for row in rows)
     told = misfits <= tolerated and bool(shape.kinds)
-    legal = _reads_strictly(lines, dialect)
+    legal = dialect.is_legal(lines)
     if legal:
         alone = quotes == 2 and bool(_OPENED.match(lines[0]) and _INCHES.fullmatch(last.strip()))
         swallowed = told and alone
@@ -170,20 +162,7 @@ def _judge(lines: Sequence[str], dialect: Dialect, shape: Shape, quotes: int) ->
 def _strays_of(record: Sequence[_Line], dialect: Dialect, records: _Records) -> list[int]:
     """Name the first line, and the last if only it closes; else it may open a cell of its own, and is read again."""
     (first, _), (last, text) = record[0], record[-1]
-    if _reads_strictly([line for _, line in record], dialect):
+    if dialect.is_legal([line for _, line in record]):
         return [first, last]
     records.read_again((last, text))
     return [first]
-
-
-def _closed(line: str, dialect: Dialect) -> bool:
-    return _reads_strictly([line], dialect)
-
-
-def _reads_strictly(lines: Sequence[str], dialect: Dialect) -> bool:
-    try:
-        for _ in csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_blanks, strict=True):
-            pass
-    except csv.Error:
-        return False
-    return True

@@ -456,3 +456,59 @@ def test_every_table_can_be_written_to_parquet(tmp_path):
 def test_a_tab_wins_over_a_comma_that_cuts_as_well(tmp_path):
     path = write(tmp_path, "id\tdesc, nota\n1\ta, b\n2\tc, d\n")
     assert as_text(read(path)) == [["1", "a, b"], ["2", "c, d"]]
+
+
+TABLE = ["id,desc,amt,x", *(f"{n},c{n},{n}.5,z" for n in range(9))]
+SPARSE = [
+    ["Cliente:,,ACME,", "Periodo:,,enero,", ",,,"],
+    ["Cliente:,,ACME,", "Periodo:,,2024-01-05,"],
+    ["Cliente:,ACME,Periodo:,enero"],
+    ["Cliente:,ACME,,", "Periodo:,enero,,"],
+    ["LOGO,,Empresa,", ",,Reporte de gastos,", ",,Enero,", ",,,", ",,,"],
+    ["Empresa S.A. de C.V.", "Reporte, enero, 2024, norte", ""],
+    ["Empresa,S.A.,de C.V.,", ",,,"],
+    [",,Enero,Febrero"],
+]
+
+
+@pytest.mark.parametrize("title", SPARSE)
+def test_titles_with_gaps_or_keys_are_passed_over(tmp_path, title):
+    path = write(tmp_path, "\n".join([*title, *TABLE]))
+    table = read(path)
+    assert (table.columns.tolist(), len(table)) == (["id", "desc", "amt", "x"], 9)
+    assert inspect_files(path).files[0].notes == []
+
+
+def test_a_title_of_keys_above_few_rows_is_passed_over(tmp_path):
+    path = write(tmp_path, "Cliente:,ACME,\nPeriodo:,enero,\nid,desc,amt\n1,a,2\n2,b,3\n")
+    assert read(path).columns.tolist() == ["id", "desc", "amt"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [",Nombre,Edad", "A,Ana,N/A", "B,Luis,30", "C,Eva,31"],
+        [",Nombre,Edad", "A,Ana,", "B,Eva,N/A", "B,Luis,30", "C,Eva,31"],
+        ["Nombre,,Edad,", "Ana,x,30,1", "Luis,y,31,2"],
+        ["Nombre,,Edad,", "Ana,x,y,z", "Luis,y,z,x", "Eva,z,x,y"],
+        ["Nombre,,Edad,", "1,,2,", "Ana,x,y,z", "1,x,2,3", "1,x,2,3"],
+        ["Nombre:,Edad:,Ciudad:", "Ana,30,CDMX", "Eva,31,CDMX"],
+        ["Nombre,Edad,Ciudad", "", "Ana,30,CDMX", "Eva,31,CDMX"],
+    ],
+)
+def test_a_header_with_gaps_above_its_rows_stays_the_header(tmp_path, lines):
+    path = write(tmp_path, "\n".join(lines))
+    assert found(path)["header_row"] == 0
+    assert inspect_files(path).files[0].notes == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "other"),
+    [
+        (["Cliente,ACME", "Periodo,enero", "", "concepto,importe", "renta,2.0", "luz,3.0"], 3),
+        (["Cliente:,,ACME,", "", "a,b,c,d", "uno,dos,tres,x", "uno,dos,tres,x"], 2),
+    ],
+)
+def test_a_header_that_may_be_a_title_is_noted(tmp_path, lines, other):
+    described = inspect_files(write(tmp_path, "\n".join(lines))).files[0]
+    assert described.notes == [f"row 0 was taken for the header, but row {other} may be it"]

@@ -12,7 +12,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from python_calamine import CalamineWorkbook
 
 from workbench.errors import ReadError
-from workbench.readers import SUFFIXES, find_sources, inspect_sources, read
+from workbench.readers import SUFFIXES, find_sources, inspect_files, inspect_sources, read
 from workbench.readers.faults import border
 from workbench.readers.formats import Options
 from workbench.readers.guarded import scan_guarded
@@ -193,6 +193,21 @@ def test_a_tall_merged_cell_takes_no_rows_of_the_table_into_the_header(tmp_path,
 def test_a_logo_merged_beside_title_and_header_takes_no_rows_into_the_header(tmp_path, merges):
     table = read(write(tmp_path, [["Empresa SA", None, None, "LOGO"], [], *GASTOS], *merges))
     assert (list(table), len(table)) == (GASTOS[0], 20)
+
+
+def test_a_logo_that_ends_above_the_header_is_passed_over_with_the_title_beside_it(tmp_path):
+    title = [["LOGO", None, "Empresa"], [None, None, "Reporte de gastos"], [None, None, "Enero"], [], []]
+    path = write(tmp_path, [*title, [*GASTOS[0], "Nota"], *([*row, "x"] for row in GASTOS[1:])], "A1:B4")
+    table = read(path)
+    assert (list(table), len(table)) == ([*GASTOS[0], "Nota"], 20)
+    assert inspect_files(path).files[0].notes == []
+
+
+def test_a_doubtful_header_is_noted_with_the_rows_of_the_sheet(tmp_path):
+    path = write(
+        tmp_path, [[], [], ["Cliente", "ACME"], ["Periodo", "enero"], [], ["Concepto", "Importe"], *[["a", 2]] * 3]
+    )
+    assert inspect_files(path).files[0].notes == ["row 2 was taken for the header, but row 5 may be it"]
 
 
 def test_merged_data_of_a_sheet_without_header_do_not_become_one(tmp_path):

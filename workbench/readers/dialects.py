@@ -8,6 +8,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from pathlib import Path
 
 from workbench.errors import ReadError
@@ -220,9 +221,10 @@ def _without_title(rows: list[list[str]]) -> list[list[str]]:
     """Blank a first row such as `Reporte, enero` that is as full as the table by its punctuation alone.
 
     Blanks follow its delimiters, and none those of the next row, which holds words only: behind an empty line, or above
-    numbers.
+    numbers. Rows of one cell above it are titles as well.
     """
     filled_rows = [place for place, row in enumerate(rows[:SAMPLE_ROWS]) if any(row)]
+    filled_rows = [*dropwhile(lambda place: len(rows[place]) == 1, filled_rows)]
     if len(filled_rows) < 3 or not _is_spaced(rows[filled_rows[0]]):
         return rows
     title, names, *below = filled_rows

@@ -245,12 +245,12 @@ def _header(path: Path, sheet: CalamineSheet | StreamedSheet, wanted: int | None
     shown = first + SAMPLE_ROWS if wanted is None else sheet.height + first
     rows = list(islice(sheet.iter_rows(), max(shown, 0)))
     skipped = first if wanted is None else 0  # blank rows above the data tell nothing
-    row, doubts = choose_header(rows[skipped:], wanted, path)
+    row, doubts = choose_header(rows[skipped:], wanted, path, skipped)
     if wanted is None and isinstance(sheet, CalamineSheet):
-        header = below_title(sheet, rows, row + skipped)
-        if header != row + skipped:
+        header = below_title(sheet, rows, row)
+        if header != row:
             return header, ()
-    return row + skipped, tuple(doubt.replace(f"row {row}", f"row {row + skipped}") for doubt in doubts)
+    return row, doubts
 
 
 def _names(sheet: CalamineSheet | StreamedSheet, row: int, found: bool) -> tuple[Row, int]:

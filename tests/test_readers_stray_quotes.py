@@ -162,6 +162,21 @@ def test_quotes_that_a_reader_of_csv_understands_are_not_noted(tmp_path, cell, t
 
 
 @pytest.mark.parametrize("place", range(-3, 4))
+@pytest.mark.parametrize(("cell", "legal"), [('a" b', True), ('"a" b', False), ('a,"b" c', False), ('a" b"', True)])
+def test_quotes_amid_words_are_legal_where_none_begins_a_cell(tmp_path, place, cell, legal):
+    path = tmp_path / "ventas.csv"
+    path.write_text(f"Tubo 1/2\" PVC\n{'y' * (BLOCK + place - 15)}\n{cell}\nRin 16\"")
+    assert are_legal(open_text(path, None).legal_quotes, ",") == legal
+
+
+def test_quotes_behind_blanks_that_are_passed_over_are_looked_at(tmp_path):
+    path = tmp_path / "ventas.csv"
+    path.write_text('id, desc, amt\n1, "uno, dos", 5\n2, "EL PATO" SA, 6\n3, "tres", 7\n')
+    assert read(path)["desc"].tolist() == ["uno, dos", '"EL PATO" SA', "tres"]
+    assert notes(path) == ["stray quotes were read as plain characters: line 3"]
+
+
+@pytest.mark.parametrize("place", range(-3, 4))
 @pytest.mark.parametrize(("cell", "legal"), [('"a" b', False), ('"ab"x', False), ('"a""b"', True), ('a,"b"', True)])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_every_quote_is_looked_at_also_between_blocks(tmp_path, place, cell, legal, encoding):

@@ -24,8 +24,8 @@ from workbench.readers.dialects import Layout, find_layout
 from workbench.readers.encodings import TextFile, open_text
 from workbench.readers.faults import border, no_rows, refuse_binary, too_wide
 from workbench.readers.formats import SUFFIXES, Format, Options, Scan
-from workbench.readers.quotes import NO_DELIMITER, are_legal
-from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, shape_of
+from workbench.readers.quotes import NO_DELIMITER
+from workbench.readers.stray_quotes import SAMPLE_ROWS, find_strays, looks_legal, shape_of
 from workbench.readers.unequal_rows import UnequalRows, line_of
 
 BLOCK = 1 << 20
@@ -186,7 +186,7 @@ def _without_strays(file: TextFile, surveyed: _Surveyed) -> _Surveyed:
     """Read again with stray quotes as plain characters; only where cells have several lines or quotes are odd."""
     layout, survey, tables = surveyed
     if not (survey.rows and file.quotes and layout.dialect.quoted) or (
-        file.lines <= layout.data_line + survey.rows and are_legal(file.legal_quotes, layout.dialect.delimiter)
+        file.lines <= layout.data_line + survey.rows and looks_legal(file, layout.dialect)
     ):
         return surveyed
     numbers = {place for place, column in enumerate(survey.columns) if column.number and column.filled}

@@ -68,7 +68,7 @@ class TextFile:
     quotes: int = 0
     lines: int = 0
     legal_quotes: int = EVERY
-    """With which delimiters every quote opens, closes or doubles, as bits."""
+    """With which delimiters every quote opens, closes or doubles, or none begins a cell, as bits."""
     notes: tuple[str, ...] = ()
     ends_with_mark: bool = False
     """Whether it ends with Ctrl-Z, as files of DOS do."""
@@ -174,12 +174,12 @@ def _measured(file: TextFile) -> TextFile:
     counts.see_seam(b"\n\n")
     lines = counts.lines + (counts.tail[-1:] not in b"\r\n")
     notes = (*file.notes, f"NUL characters removed: {counts.nuls}") if counts.nuls else file.notes
-    facts = (counts.nuls, counts.quotes, lines, counts.legal)
+    facts = (counts.nuls, counts.quotes, lines, counts.legal | (EVERY & ~counts.begun))
     return TextFile(file.path, file.encoding, file.errors, *facts, notes, counts.tail.endswith(DOS_END.encode()))
 
 
-_Found: TypeAlias = tuple[int, int, int, int]
-"""NUL characters, quotes, lines, and the delimiters with which the quotes are legal."""
+_Found: TypeAlias = tuple[int, int, tuple[int, int, int]]
+"""NUL characters, lines, and what `look_at_quotes` says."""
 
 
 @dataclass(slots=True)
@@ -188,18 +188,26 @@ class _Counts:
     quotes: int = 0
     lines: int = 0
     legal: int = EVERY
+    begun: int = 0
+    """The delimiters with which a quote may begin a cell."""
     tail: bytes = b"\n\n"
     """The last two bytes."""
 
     def add(self, block: memoryview | bytes, found: _Found) -> None:
-        self.nuls, self.quotes, self.lines = self.nuls + found[0], self.quotes + found[1], self.lines + found[2]
-        self.legal &= found[3]
+        nuls, lines, (quotes, *bits) = found
+        self.nuls, self.quotes, self.lines = self.nuls + nuls, self.quotes + quotes, self.lines + lines
+        self._see(*bits)
         self.see_seam(bytes(block[:2]))
         self.tail = (self.tail + bytes(block[-2:]))[-2:]
 
     def see_seam(self, head: bytes) -> None:
         """Look at the quotes next to the end of a block."""
-        self.legal &= look_at_quotes(np.frombuffer(self.tail + head, np.uint8))[1]
+        _, *bits = look_at_quotes(np.frombuffer(self.tail + head, np.uint8))
+        self._see(*bits)
+
+    def _see(self, legal: int, begun: int) -> None:
+        self.legal &= legal
+        self.begun |= begun
 
 
 def _checked_characters(file: TextFile) -> Iterator[tuple[bytes, _Found]]:
@@ -236,8 +244,7 @@ def _check_and_count(block: memoryview) -> _Found:
 def _count(block: memoryview | bytes) -> _Found:
     data = np.frombuffer(block, np.uint8)
     lines = int(np.count_nonzero(data == NEWLINE)) or int(np.count_nonzero(data == RETURN))
-    quotes, legal = look_at_quotes(data)
-    return len(data) - int(np.count_nonzero(data)), quotes, lines, legal
+    return len(data) - int(np.count_nonzero(data)), lines, look_at_quotes(data)
 
 
 def _whole_characters(block: bytes) -> int:

@@ -1,6 +1,6 @@
 """Quotes by their neighbours: legal ones stand beside a delimiter, a line end or another quote.
 
-A file in which all do is let alone. Elsewhere a line such as `1,"LA ESPERANZA" SA DE CV,5.00`, whose quotes a parser
+A file in which all do is let alone, and so is one in which none begins a cell. Elsewhere a line such as `1,"LA ESPERANZA" SA DE CV,5.00`, whose quotes a parser
 drops or moves, can be cut so that they stay.
 """
 
@@ -28,18 +28,21 @@ for _bit, _delimiter in enumerate(_KNOWN):
     _BESIDE[ord(_delimiter)] |= 1 << _bit
 
 
-def look_at_quotes(data: NDArray[np.uint8]) -> tuple[int, int]:
-    """Count the quotes, and say with which delimiters all but one at the very beginning or end are legal, as bits.
+def look_at_quotes(data: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Count the quotes, and say with which delimiters all are legal and some may begin a cell, as bits.
 
-    >>> [look_at_quotes(np.frombuffer(text, np.uint8)) for text in (b'1,"a;b",2', b'1,"a;b" c,2')]
-    [(2, 2), (2, 0)]
+    One at the very beginning or end, which lacks a neighbour, is counted only.
+
+    >>> [look_at_quotes(np.frombuffer(text, np.uint8)) for text in (b'1,"a;b",2', b'1,"a;b" c,2', b'1,2" a')]
+    [(2, 2, 2), (2, 0, 2), (1, 0, 0)]
     """
     places = np.flatnonzero(data == QUOTE)
     if not len(places):
-        return 0, EVERY
+        return 0, EVERY, 0
     inner = places[int(places[0] == 0) : len(places) - int(places[-1] == len(data) - 1)]
-    beside = _BESIDE.take(data.take(inner - 1)) | _BESIDE.take(data.take(inner + 1))
-    return len(places), int(np.bitwise_and.reduce(beside))
+    before = _BESIDE.take(data.take(inner - 1))
+    beside = before | _BESIDE.take(data.take(inner + 1))
+    return len(places), int(np.bitwise_and.reduce(beside)), int(np.bitwise_or.reduce(before))
 
 
 def are_legal(bits: int, delimiter: str) -> bool:

@@ -87,11 +87,16 @@ class Strays:
                 yield f"{text}: line {few([str(before + line) for line in sorted(set(lines))])}"
 
 
+def looks_legal(file: TextFile, dialect: Dialect) -> bool:
+    """Say whether no quote of a file needs a closer look; behind blanks that are passed over all do."""
+    return not dialect.skip_blanks and are_legal(file.legal_quotes, dialect.delimiter)
+
+
 def find_strays(lines: Iterable[str], layout: Layout, shape: Shape, file: TextFile) -> Strays:
     """Judge every cell of several lines in a file, and every line whose quotes are not legal."""
     found = Strays()
     records = _Records(lines, layout.dialect)
-    legal = are_legal(file.legal_quotes, layout.dialect.delimiter)
+    legal = looks_legal(file, layout.dialect)
     for record in records:
         number, line = record[0]
         if len(record) == 1:

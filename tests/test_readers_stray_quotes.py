@@ -165,7 +165,7 @@ def test_quotes_that_a_reader_of_csv_understands_are_not_noted(tmp_path, cell, t
 @pytest.mark.parametrize(("cell", "legal"), [('a" b', True), ('"a" b', False), ('a,"b" c', False), ('a" b"', True)])
 def test_quotes_amid_words_are_legal_where_none_begins_a_cell(tmp_path, place, cell, legal):
     path = tmp_path / "ventas.csv"
-    path.write_text(f"Tubo 1/2\" PVC\n{'y' * (BLOCK + place - 15)}\n{cell}\nRin 16\"")
+    path.write_text(f'Tubo 1/2" PVC\n{"y" * (BLOCK + place - 15)}\n{cell}\nRin 16"')
     assert are_legal(open_text(path, None).legal_quotes, ",") == legal
 
 

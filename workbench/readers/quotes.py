@@ -1,7 +1,7 @@
 """Quotes by their neighbours: legal ones stand beside a delimiter, a line end or another quote.
 
-A file in which all do is let alone, and so is one in which none begins a cell. Elsewhere a line such as `1,"LA ESPERANZA" SA DE CV,5.00`, whose quotes a parser
-drops or moves, can be cut so that they stay.
+A file in which all do is let alone, and so is one in which none begins a cell. Elsewhere a line such as
+`1,"LA ESPERANZA" SA DE CV,5.00`, whose quotes a parser drops or moves, can be cut so that they stay.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -11,6 +12,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from workbench import reviewing, workflow
+from workbench.cli import doors, main
 from workbench.cli.doors import JUPYTERLAB
 from workbench.parameters import load_parameters
 from workbench.records import RunState
@@ -162,3 +164,9 @@ def test_a_long_cell_is_interrupted_and_goes_on_where_it_was(project, lab, brows
         wait_until(lambda: store.stage_done(store.latest().run_id, "classify", 1))
         assert len(server.calls) - asked <= 23 - asked + 1  # only what was in flight is asked again
         page.close()
+
+
+def test_a_lab_that_does_not_start_is_a_failure_and_not_a_success(monkeypatch, capsys):
+    monkeypatch.setattr(doors, "JUPYTERLAB", [sys.executable, "-c", "raise SystemExit(3)"])
+    assert main(["lab", "--no-browser"]) == 1
+    assert "JupyterLab ended with exit code 3" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_old_runs_go_only_when_asked_and_never_pinned_open_or_locked_ones(store,
 def test_what_was_freed_is_said(store, capsys):
     make_old(store, "one")
     assert main(["clean", "--runs", "--dry-run"]) == 0
-    assert "would free 0.0 MB in 1 things." in capsys.readouterr().out
+    assert "would free 0.0 MB in 1 thing." in capsys.readouterr().out
     assert store.exists("one")
 
 

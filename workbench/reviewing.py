@@ -52,7 +52,8 @@ def newest_iteration(run: Run, store: RunStore) -> int:
     iteration = store.newest(run.run_id, "sample")
     if iteration is None:
         raise UsageError(
-            f"run {run.run_id!r} has no sample to review yet.", hint="classify it first: `workbench run … --resume`."
+            f"run {run.run_id!r} has no sample to review yet.",
+            hint=f"go on with it until one is drawn: `workbench run … --run-id {run.run_id} --resume`.",
         )
     return iteration
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -61,7 +62,7 @@ def _jupyterlab(options: argparse.Namespace) -> None:
     import importlib.util
     import subprocess
 
-    from workbench.errors import MissingExtra, install
+    from workbench.errors import MissingExtra, StageFailed, install
     from workbench.settings import shipped_folder
 
     if importlib.util.find_spec("jupyterlab") is None:
@@ -69,5 +70,8 @@ def _jupyterlab(options: argparse.Namespace) -> None:
     command = [*JUPYTERLAB, "--notebook-dir", str(shipped_folder())]
     command += [f"--port={options.port}"] if options.port else []
     command += ["--no-browser"] if options.no_browser else []
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # as in most containers
     with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(command, check=False)
+        ended = subprocess.run(command, check=False).returncode
+        if ended > 0:  # not by a signal, which is how people end it
+            raise StageFailed(f"JupyterLab ended with exit code {ended}.", hint="it has said why in the lines above.")

@@ -37,9 +37,9 @@ def add(commands: Any) -> None:
         parser = commands.choices[name]
         parser.add_argument("parameters", metavar="PARAMETERS.yaml", help="the parameters file (or a run.json)")
         if name != "estimate":
-            parser.add_argument(
-                "--run-id", metavar="ID", help="name of the run; made up from its name and the time if not given"
-            )
+            made_up = name in ("run", "ingest")
+            text = "made up from its name and the time if not given" if made_up else "it must be there; required"
+            parser.add_argument("--run-id", metavar="ID", help=f"name of the run; {text}")
             parser.add_argument(
                 "--log-format", choices=("text", "json"), default="text", help="how progress is printed"
             )

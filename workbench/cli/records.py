@@ -149,7 +149,8 @@ def _export(options: argparse.Namespace) -> None:
         print(f"{path}: {rows:,} items; fill it in, then {then}")
     elif options.split_by:
         files = delivery.export_by_source(run, store, options.to, stage=options.stage, suffix=options.suffix)
-        print(f"{options.to}: {sum(rows for _, rows in files):,} rows in {len(files):,} files")
+        files_said = "1 file" if len(files) == 1 else f"{len(files):,} files"
+        print(f"{options.to}: {sum(rows for _, rows in files):,} rows in {files_said}")
     else:
         path, rows = delivery.export(run, store, options.to, stage=options.stage)
         print(f"{path}: {rows:,} rows")

@@ -45,6 +45,7 @@ def _clean(options: argparse.Namespace) -> None:
     older_than = maintenance.age(options.older_than)
     found = maintenance.clean(open_runs(), older_than, runs=options.runs, dry_run=options.dry_run)
     print_frame(pd.DataFrame(found, columns=["kind", "what", "bytes"]), options, console.table)
-    if not options.json:
+    if found and not options.json:
         total = sum(each.bytes for each in found)
-        print(f"{'would free' if options.dry_run else 'freed'} {total / 2**20:,.1f} MB in {len(found):,} things.")
+        things = "1 thing" if len(found) == 1 else f"{len(found):,} things"
+        print(f"{'would free' if options.dry_run else 'freed'} {total / 2**20:,.1f} MB in {things}.")

@@ -25,7 +25,7 @@ input()
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # for as long as fsspec remembers its address
 def server():
     command = [sys.executable, "-c", SERVER]
     pipe = subprocess.PIPE

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 
@@ -12,7 +11,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from workbench import reviewing, workflow
-from workbench.cli import doors, main
+from workbench.cli import main
 from workbench.cli.doors import JUPYTERLAB
 from workbench.parameters import load_parameters
 from workbench.records import RunState
@@ -167,6 +166,7 @@ def test_a_long_cell_is_interrupted_and_goes_on_where_it_was(project, lab, brows
 
 
 def test_a_lab_that_does_not_start_is_a_failure_and_not_a_success(monkeypatch, capsys):
-    monkeypatch.setattr(doors, "JUPYTERLAB", [sys.executable, "-c", "raise SystemExit(3)"])
-    assert main(["lab", "--no-browser"]) == 1
-    assert "JupyterLab ended with exit code 3" in capsys.readouterr().err
+    monkeypatch.setenv("JUPYTER_PORT_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["lab", "--no-browser", "--port", str(taken.getsockname()[1])]) == 1
+    assert "JupyterLab ended with exit code 1" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from workbench.errors import few, visible
+from workbench.errors import few, one_line, visible
 from workbench.values import amount_text
 
 STAGE_WORDS = {
@@ -103,16 +103,12 @@ def _cell(value: object) -> str:
     if value is None or value is pd.NA or value != value:
         return "–"
     if isinstance(value, list | tuple):
-        return ", ".join(_line(part) for part in value)
+        return ", ".join(one_line(str(part)) for part in value)
     if isinstance(value, float):
         return amount_text(value) if abs(value) < 1e15 else f"{value:g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return _line(value)
-
-
-def _line(value: object) -> str:
-    return visible(" ".join(str(value).split()))
+    return one_line(str(value))
 
 
 def _share_room(wanted: list[int], room: int) -> list[int]:

@@ -53,6 +53,11 @@ def visible(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text)
 
 
+def one_line(text: str) -> str:
+    """Give text as it may stand in a cell or a list on a terminal."""
+    return visible(" ".join(text.split()))
+
+
 class WorkbenchError(Exception):
     """What went wrong and where, with a hint on what to do about it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from workbench import console
-from workbench.errors import few, visible
+from workbench.errors import few, one_line
 
 DETAILED = 3
 """Up to so many files are shown column by column."""
@@ -40,7 +40,7 @@ def _on_lines(found: Any) -> Any:
         return {_on_lines(key): _on_lines(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
         return [_on_lines(value) for value in found]
-    return visible(" ".join(found.split())) if isinstance(found, str) else found
+    return one_line(found) if isinstance(found, str) else found
 
 
 def _sums(found: dict[str, Any]) -> str:
